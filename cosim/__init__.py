@@ -1,0 +1,1 @@
+"""Runs, fits and layers: engines, waveforms, calibrations, twins, layers, certificates."""

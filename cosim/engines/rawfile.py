@@ -1,0 +1,45 @@
+"""Reader of binary SPICE raw files (one plot), as ngspice and VACASK write them."""
+
+from pathlib import Path
+
+import numpy as np
+
+
+class RawfileError(Exception):
+    """A raw file that is not whole."""
+
+
+def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    """Plot name and the vectors by lower-case name, in file order; raises RawfileError unless every byte is there."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RawfileError("no raw file was written") from None
+    head, marker, body = data.partition(b"Binary:\n")
+    if not marker:
+        raise RawfileError("the raw file has no binary section")
+    header, names = _header(head.decode("utf-8", "replace"))
+    try:
+        points, variables = int(header["no. points"]), int(header["no. variables"])
+    except (KeyError, ValueError):
+        raise RawfileError("the raw file's header has no number of points or variables") from None
+    kind = np.dtype(complex if "complex" in header.get("flags", "") else float)
+    expected = points * variables * kind.itemsize
+    if points == 0 or len(names) != variables or len(body) != expected:
+        raise RawfileError(f"the raw file is cut short: {len(body)} bytes for {points} points of {variables} variables")
+    table = np.frombuffer(body, dtype=kind).reshape(points, variables).T
+    return header.get("plotname", ""), {name: table[i].copy() for i, name in enumerate(names)}
+
+
+def _header(text: str) -> tuple[dict[str, str], list[str]]:
+    fields, names = {}, []
+    in_variables = False
+    for line in text.splitlines():
+        if line.startswith("Variables:"):
+            in_variables = True
+        elif in_variables and line.startswith("\t"):
+            names.append(line.split("\t")[2].lower())
+        elif ":" in line:
+            key, _, value = line.partition(":")
+            fields[key.strip().lower()] = value.strip()
+    return fields, names
