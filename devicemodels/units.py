@@ -91,4 +91,4 @@ def validate(params: Any) -> None:
             )
         if float(value) not in allowed:
             raise ValueError(f"{name}.{field.name} must be {allowed.demand}, got {value!r}")
-        object.__setattr__(params, field.name, kind(value))
+        object.__setattr__(params, field.name, kind(float(value)))

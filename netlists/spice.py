@@ -1,7 +1,7 @@
 """Circuits as plain data: elements, subcircuits, netlists, and the one place that prints them as SPICE text.
 
-Numbers are printed with `repr(float)` and never with a suffix: ngspice reads `1M` as one milli-ohm. Element names leave out
-their SPICE letter: `R("fb", ...)` is printed as `Rfb`. Node `0` is ground.
+Numbers are printed with `repr(float)` and never with a suffix: ngspice reads `1M` as one milli-ohm. Element names leave
+out their SPICE letter: `R("fb", ...)` is printed as `Rfb`. Node `0` is ground.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ class C:
 
 @dataclass(frozen=True)
 class Pwl:
-    """Piecewise-linear stimulus through `points` (s, V or A). ngspice is O(points²): split stimuli beyond 1e4 points."""
+    """Piecewise-linear stimulus through `points` (s, V or A). ngspice takes O(points²): split beyond 1e4."""
 
     points: tuple[tuple[float, float], ...]
 
