@@ -17,7 +17,7 @@ from devicemodels.units import Unit
 ROOT = Path(__file__).parent.parent
 ORDER = ["devicemodels", "netlists", "cosim", "studies"]
 INSIDE_COSIM = [
-    {"waveforms"},
+    {"waveforms", "settings"},
     {"engines"},
     {"runs", "calibration", "doctor"},
     {"twins"},
