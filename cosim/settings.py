@@ -30,9 +30,8 @@ def flatten(params: Any, prefix: str = "") -> dict[str, Any]:
 def _replace(params: Any, path: list[str], text: str, setting: str) -> Any:
     names = [field.name for field in dataclasses.fields(params)]
     if path[0] not in names:
-        raise ValueError(
-            f"{type(params).__name__} has no field {path[0]!r} (in {setting!r}); it has {', '.join(names)}"
-        )
+        known = ", ".join(names)
+        raise ValueError(f"{type(params).__name__} has no field {path[0]!r} (in {setting!r}); it has {known}")
     old = getattr(params, path[0])
     if len(path) > 1:
         if not dataclasses.is_dataclass(old):
@@ -44,9 +43,12 @@ def _replace(params: Any, path: list[str], text: str, setting: str) -> Any:
 def _parse(old: Any, text: str, setting: str) -> Any:
     if isinstance(old, str):
         return text
+    if isinstance(old, bool):
+        if text not in ("true", "false"):
+            raise ValueError(f"{text!r} is neither true nor false (in {setting!r})")
+        return text == "true"
     try:
-        return type(old)(text) if isinstance(old, int | float) else float(text)
+        return int(text) if isinstance(old, int) else float(text)
     except ValueError:
-        raise ValueError(
-            f"{text!r} is not a number (in {setting!r}); write SI units without prefixes, as in c=2e-12"
-        ) from None
+        hint = "write SI units without prefixes, as in c=2e-12"
+        raise ValueError(f"{text!r} is not a number (in {setting!r}); {hint}") from None
