@@ -1,0 +1,79 @@
+"""Memristive devices: each one a folder with one set of numbers and the model in SPICE, Verilog-A and torch.
+
+`DEVICES` is the list; nothing here imports torch before `Device.model` is asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from devicemodels.ohmic.params import PUBLISHED as OHMIC
+from devicemodels.ohmic.params import OhmicParams
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device: its name, the class of its parameters, the published sets, and the folder of its models.
+
+    In every language a cell has the terminals `p`, `n` (current flows from p to n) and `x`, an output whose voltage to
+    ground is the state; instance parameters carry the names and the defaults of the parameter class.
+    """
+
+    name: str
+    params: type
+    published: Mapping[str, Any]
+    folder: Path
+
+    @cached_property
+    def spice(self) -> str:
+        """Text of model.sp: `.subckt <subckt> p n x params: ...`."""
+        return (self.folder / "model.sp").read_text()
+
+    @cached_property
+    def veriloga(self) -> str:
+        """Text of model.va: `module <module>(p, n, x)`."""
+        return (self.folder / "model.va").read_text()
+
+    @property
+    def subckt(self) -> str:
+        """Name of the subcircuit in `spice`."""
+        return self.name
+
+    @property
+    def module(self) -> str:
+        """Name of the module in `veriloga`, which cannot be that of a built-in device of a simulator."""
+        return f"memspice_{self.name}"
+
+    @property
+    def model(self) -> ModuleType:
+        """The torch module with current, rate, conductance, state; imported (with torch) on first use."""
+        return import_module(f"{__name__}.{self.name}.model")
+
+
+def _device(name: str, params: type, published: Mapping[str, Any]) -> Device:
+    return Device(name, params, published, Path(__file__).parent / name)
+
+
+DEVICES: dict[str, Device] = {
+    "ohmic": _device("ohmic", OhmicParams, OHMIC),
+}
+
+
+def device(name: str) -> Device:
+    """The device of that name; ValueError with the known names otherwise."""
+    if name not in DEVICES:
+        raise ValueError(f"unknown device {name!r}; known devices: {', '.join(DEVICES)}")
+    return DEVICES[name]
+
+
+def device_of(params: Any) -> Device:
+    """The device that a parameter object belongs to; ValueError with the known classes otherwise."""
+    for known in DEVICES.values():
+        if type(params) is known.params:
+            return known
+    classes = ", ".join(known.params.__name__ for known in DEVICES.values())
+    raise ValueError(f"{type(params).__name__} belongs to no device; parameters must be one of {classes}")
