@@ -1,0 +1,193 @@
+"""Crossbar of memristive cells with line, source and sense resistance.
+
+              w(0,0)        w(0,1)                        word line i = row = input
+    in0 ─ rs ─ rw ─┬──── rw ─┬── ...                      bit line j = column = output
+                  [g]       [g]                           r_wl: driver to first cell, and cell to cell
+            b(0,0) ┼  b(0,1) ┼                            r_bl: cell to cell, and last cell to sense node
+    in1 ─ rs ─ rw ─┼┬─── rw ─┼┬─ ...                      r_source (rs), r_sense (rq) in series at the ends
+                rb │[g]   rb │[g]
+            b(1,0) ┼┘ b(1,1) ┼┘                           in_i driven, out_j at virtual ground: the current into
+                  rb        rb                            out_j is sum over i of v[i] G_eff[i, j]
+                  rq        rq
+                  out0      out1
+
+Zero resistance and cells of infinite conductance merge nodes; cells of zero conductance are left out. `c_wl` and `c_bl`
+are the capacitances to ground of one segment, at the node of its cell.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from devicemodels.ohmic.params import OhmicParams
+from devicemodels.units import NONNEGATIVE, Farad, Ohm, validate
+from netlists.spice import B, C, Element, Netlist, Resistors, Subckt, V, X, number
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossbarParams:
+    """Lines and cells of an array of any size."""
+
+    r_wl: Annotated[Ohm, NONNEGATIVE]
+    """One word-line segment."""
+    r_bl: Annotated[Ohm, NONNEGATIVE]
+    """One bit-line segment."""
+    r_source: Annotated[Ohm, NONNEGATIVE] = 0.0
+    """Driver of a word line, in series with its first segment."""
+    r_sense: Annotated[Ohm, NONNEGATIVE] = 0.0
+    """Input of a sense amplifier, in series with the last segment of its bit line."""
+    c_wl: Annotated[Farad, NONNEGATIVE] = 0.0
+    """Capacitance to ground of one word-line segment."""
+    c_bl: Annotated[Farad, NONNEGATIVE] = 0.0
+    """Capacitance to ground of one bit-line segment."""
+    device: OhmicParams = field(default_factory=OhmicParams)
+    """The cell."""
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
+def check_conductances(g: np.ndarray) -> np.ndarray:
+    """`g` as float64 [row, col]; raises ValueError unless it is a non-empty matrix of conductances in 0..infinity S."""
+    g = np.asarray(g, dtype=np.float64)
+    if g.ndim != 2 or 0 in g.shape:
+        raise ValueError(f"crossbar: g must have the shape [row, col] with at least one cell, got shape {g.shape}")
+    bad = ~(g >= 0)
+    if bad.any():
+        i, j = np.argwhere(bad)[0]
+        raise ValueError(f"crossbar: g must be zero or positive, got {float(g[i, j])!r} S at row {i}, col {j}")
+    return g
+
+
+class _Edges(NamedTuple):
+    """Resistances between numbered nodes; 0 merges its nodes."""
+
+    name: str
+    p: np.ndarray
+    n: np.ndarray
+    r: np.ndarray
+
+
+def _edges(p: CrossbarParams, m: int, n: int) -> tuple[_Edges, ...]:
+    """Word-line, bit-line, source and sense resistors; nodes: w, b [row, col], then in [row], out [col]."""
+    w = np.arange(m * n).reshape(m, n)
+    b = w + m * n
+    inp, out = 2 * m * n + np.arange(m), 2 * m * n + m + np.arange(n)
+    groups = (
+        ("source", inp, w[:, 0], p.r_source + p.r_wl),
+        ("wl", w[:, :-1].ravel(), w[:, 1:].ravel(), p.r_wl),
+        ("bl", b[:-1].ravel(), b[1:].ravel(), p.r_bl),
+        ("sense", b[-1], out, p.r_bl + p.r_sense),
+    )
+    return tuple(_Edges(name, x, y, np.full(x.shape, r)) for name, x, y, r in groups)
+
+
+def _names(m: int, n: int) -> list[str]:
+    cells = [f"{i}_{j}" for i in range(m) for j in range(n)]
+    ports = [f"in{i}" for i in range(m)] + [f"out{j}" for j in range(n)]
+    return [f"w{cell}" for cell in cells] + [f"b{cell}" for cell in cells] + ports
+
+
+def _merged(edges: Sequence[_Edges], m: int, n: int) -> tuple[list[str], np.ndarray]:
+    """Name of the merged node of each node, and its representative: a port where there is one."""
+    nodes, ports = 2 * m * n + m + n, np.arange(2 * m * n, 2 * m * n + m + n)
+    pairs = [
+        np.concatenate([side[e.r == 0] for e, side in zip(edges, sides, strict=True)])
+        for sides in ([e.p for e in edges], [e.n for e in edges])
+    ]
+    graph = coo_array((np.ones(pairs[0].size), (pairs[0], pairs[1])), shape=(nodes, nodes))
+    count, label = connected_components(graph, directed=False)
+    first = np.empty(count, dtype=int)
+    first[label[::-1]] = np.arange(nodes)[::-1]
+    first[label[ports[::-1]]] = ports[::-1]
+    names = _names(m, n)
+    _refuse_shorts(label[ports], [names[k] for k in ports])
+    return [names[k] for k in first[label].tolist()], first[label]
+
+
+def _refuse_shorts(label: np.ndarray, names: list[str]) -> None:
+    seen: dict[int, str] = {}
+    for k, name in zip(label.tolist(), names, strict=True):
+        if k in seen:
+            raise ValueError(
+                f"crossbar: cells of infinite conductance short {seen[k]} to {name} without any resistance; give "
+                "r_source, r_sense, r_wl or r_bl a positive value, or the cells a finite conductance"
+            )
+        seen[k] = name
+
+
+def build(p: CrossbarParams, g: np.ndarray) -> Subckt:
+    """Subcircuit `crossbar in0 ... out0 ...` of the cells `g` [row, col] in S, infinity for a short.
+
+    Raises ValueError when g is no matrix of numbers >= 0, or when shorted cells join two ports.
+    """
+    g = check_conductances(g)
+    m, n = g.shape
+    lines = _edges(p, m, n)
+    row, col = np.nonzero(g)
+    cell = row * n + col
+    with np.errstate(divide="ignore"):
+        cells = _Edges("cell", cell, cell + m * n, 1.0 / g[row, col])
+    names, node = _merged((*lines, cells), m, n)
+    elements = [_resistors(edges, names, node) for edges in (*lines, cells)]
+    ports = tuple(_names(m, n)[2 * m * n :])
+    return Subckt("crossbar", ports, tuple(e for e in (*elements, *_capacitors(p, names, m * n)) if e is not None))
+
+
+def _resistors(edges: _Edges, names: list[str], node: np.ndarray) -> Resistors | None:
+    """Resistors between different nodes."""
+    keep = node[edges.p] != node[edges.n]
+    if not keep.any():
+        return None
+    p, n = ([names[k] for k in side[keep].tolist()] for side in (edges.p, edges.n))
+    return Resistors(edges.name, p, n, edges.r[keep])
+
+
+def _capacitors(p: CrossbarParams, names: list[str], cells: int) -> list[Element]:
+    total: dict[str, float] = {}
+    for c, nodes in ((p.c_wl, names[:cells]), (p.c_bl, names[cells : 2 * cells])):
+        for node in nodes if c else ():
+            total[node] = total.get(node, 0.0) + c
+    return [C(f"_{node}", node, "0", c) for node, c in total.items()]
+
+
+def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray) -> Netlist:
+    """The array driven by `v` [row] V, or by [batch, row] V, with every bit line at virtual ground.
+
+    Probe "i(vsense{j})" is the current out of bit line j, positive for positive v. One vector is an `Op()`; a batch is
+    `Dc(source="Vidx", start=0, stop=batch - 1, step=1)`. Raises ValueError when the shapes do not fit.
+    """
+    g = check_conductances(g)
+    m, n = g.shape
+    v = np.asarray(v, dtype=np.float64)
+    if v.ndim not in (1, 2) or v.shape[-1] != m or 0 in v.shape:
+        raise ValueError(f"crossbar: v must have the shape [{m}] or [batch, {m}] of the {m} word lines, got {v.shape}")
+    if not np.isfinite(v).all():
+        raise ValueError("crossbar: v must be finite numbers in V")
+    sense = [V(f"sense{j}", f"out{j}", "0") for j in range(n)]
+    dut = build(p, g)
+    return Netlist(
+        title=f"crossbar {m} x {n}",
+        elements=(*_drivers(v), *sense, X("dut", dut.ports, dut.name)),
+        subckts=(dut,),
+        probes=tuple(f"i(vsense{j})" for j in range(n)),
+    )
+
+
+def _drivers(v: np.ndarray) -> list[Element]:
+    """Sources of the word lines: constant, or looked up by the voltage of node idx.
+
+    The table has a plateau from k - 1/4 to k + 1/4, so that nothing is interpolated at the whole number k.
+    """
+    if v.ndim == 1:
+        return [V(f"in{i}", f"in{i}", "0", dc=value) for i, value in enumerate(v.tolist())]
+    tables = [
+        ", ".join(f"{k - 0.25}, {number(x)}, {k + 0.25}, {number(x)}" for k, x in enumerate(column))
+        for column in v.T.tolist()
+    ]
+    looked_up = [B(f"in{i}", f"in{i}", "0", "v", f"pwl(v(idx), {table})") for i, table in enumerate(tables)]
+    return [V("idx", "idx", "0"), *looked_up]
