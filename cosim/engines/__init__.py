@@ -2,7 +2,8 @@
 
 from cosim.engines.base import Ac, Analysis, Dc, Engine, Noise, Op, Options, SimulationError, Tran
 from cosim.engines.ngspice_batch import NgspiceBatch
+from cosim.engines.ngspice_shared import NgspiceShared
 
-ENGINES = {"ngspice": NgspiceBatch}
+ENGINES = {"ngspice": NgspiceBatch, "ngspice-shared": NgspiceShared}
 
 __all__ = ["ENGINES", "Ac", "Analysis", "Dc", "Engine", "Noise", "Op", "Options", "SimulationError", "Tran"]

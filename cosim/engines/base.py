@@ -1,11 +1,12 @@
 """The contract of a simulator: analyses in, whole waveforms or a SimulationError out."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from cosim.waveforms import Waveforms
-from devicemodels.units import NONNEGATIVE, POSITIVE, Count, Hertz, One, Second, Siemens, validate
+from devicemodels.units import POSITIVE, Count, Hertz, One, Second, Siemens, validate
 from netlists.spice import Netlist
 
 
@@ -52,12 +53,13 @@ class Dc:
 
     @property
     def points(self) -> int:
-        return round((self.stop - self.start) / self.step) + 1
+        """Number of points; `stop` is one of them when it is a whole number of steps away."""
+        return math.floor((self.stop - self.start) / self.step + 1e-6) + 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tran:
-    """Transient from 0 to `stop`, steps no longer than `max_step`; `uic` starts from `ic` values without solving for dc."""
+    """Transient from 0 to `stop`, steps no longer than `max_step`; `uic` starts from the `ic` values instead of dc."""
 
     stop: Annotated[Second, POSITIVE]
     max_step: Annotated[Second, POSITIVE]
@@ -83,7 +85,10 @@ class Ac:
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
-    """Noise spectral densities: probes are "onoise_spectrum" and "inoise_spectrum" (V/√Hz), output v(`output`)."""
+    """Noise spectral densities of v(`output`), and referred to `source` (full SPICE name).
+
+    The signals are "onoise_spectrum" and "inoise_spectrum" (V/√Hz), whatever the netlist's probes are.
+    """
 
     output: str
     source: str
@@ -100,7 +105,7 @@ Analysis = Op | Dc | Tran | Ac | Noise
 
 
 class SimulationError(Exception):
-    """A simulation that did not give a whole, trustworthy answer: what happened, a hint, the deck and the log's tail."""
+    """A simulation without a whole, trustworthy answer: what happened, a hint, the deck and the log's tail."""
 
     def __init__(self, what: str, *, deck: str = "", log: str = "", command: str = "", hint: str = "") -> None:
         self.what, self.deck, self.log, self.command, self.hint = what, deck, log, command, hint

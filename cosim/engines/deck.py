@@ -1,25 +1,11 @@
-"""The ngspice deck of a netlist and an analysis, and the checks of what ngspice said about it."""
+"""The ngspice deck of a netlist and an analysis."""
 
-import re
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
-
 from cosim.engines.base import Ac, Analysis, Dc, Noise, Op, Options, Tran
 from netlists.spice import Netlist, number
-
-AXIS = {Op: "point", Dc: "sweep", Tran: "time", Ac: "frequency", Noise: "frequency"}
-
-FATAL = re.compile(
-    r"aborted|interrupted|not parsed|fatal|singular|timestep too small|can't find|no such|ignored!|unknown parameter"
-    r"|undefined|syntax error|error:|incomplete or empty netlist|is too small",
-    re.IGNORECASE,
-)
-HARMLESS = re.compile(r"^\s*(Note:|Warning: v[^:]*: no DC value)|dynamic gmin stepping completed", re.IGNORECASE)
-SUSPECT = re.compile(
-    r"gmin stepping failed|source stepping (failed|started)|transient op (started|finished)|no dc path", re.IGNORECASE
-)
 
 
 def card(analysis: Analysis) -> str:
@@ -39,42 +25,20 @@ def card(analysis: Analysis) -> str:
             return f".noise v({analysis.output}) {analysis.source} {sweep}"
 
 
+def uses_klu(analysis: Analysis) -> bool:
+    """Whether the deck asks for KLU; ngspice refuses it for noise."""
+    return not isinstance(analysis, Noise)
+
+
 def options_card(options: Options, *, klu: bool) -> str:
+    """The `.options` card; `noinit` keeps the table of initial node voltages out of the log."""
     values = [f"{f.name}={v if isinstance(v := getattr(options, f.name), str) else number(v)}" for f in fields(options)]
-    return ".options " + " ".join(["klu" if klu else "sparse", *values])
+    return " ".join([".options noinit", "klu" if klu else "sparse", *values])
 
 
-def deck(netlist: Netlist, analysis: Analysis, osdi: list[Path]) -> str:
-    """The whole deck: KLU except for noise, which refuses it; only the probes are saved."""
-    control = [".control", *(f"pre_osdi {path}" for path in osdi), "set num_threads=1", ".endc"] if osdi else []
+def deck(netlist: Netlist, analysis: Analysis, osdi: Sequence[Path]) -> str:
+    """The whole deck: KLU except for noise, only the probes are saved, and the inventory for `trust` is printed."""
+    control = [".control", *(f"pre_osdi {path}" for path in osdi), "set num_threads=1", "inventory", ".endc"]
     save = [] if isinstance(analysis, Noise) else [".save " + " ".join(netlist.probes)]
-    solver = options_card(analysis.options, klu=not isinstance(analysis, Noise))
+    solver = options_card(analysis.options, klu=uses_klu(analysis))
     return netlist.text() + "\n".join([*control, solver, *save, card(analysis), ".end", ""])
-
-
-def fatal_line(log: str) -> str | None:
-    """The first line of the log that means that the answer must not be used."""
-    return next((line.strip() for line in log.splitlines() if FATAL.search(line) and not HARMLESS.search(line)), None)
-
-
-def suspicions(log: str) -> tuple[str, ...]:
-    """Lines of the log that mean that ngspice fell back to another way of finding the operating point."""
-    return tuple(line.strip() for line in log.splitlines() if SUSPECT.search(line))
-
-
-def signals(netlist: Netlist, vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The probed vectors under the names of the probes; raises KeyError naming the probes ngspice does not know."""
-    missing = [probe for probe in netlist.probes if probe.lower() not in vectors]
-    if missing:
-        raise KeyError(", ".join(missing))
-    return {probe: vectors[probe.lower()] for probe in netlist.probes}
-
-
-def whole(analysis: Analysis, axis: np.ndarray) -> str | None:
-    """What is missing from the axis, or None."""
-    end = {Tran: "stop", Ac: "stop", Noise: "stop"}.get(type(analysis))
-    if isinstance(analysis, Dc) and len(axis) != analysis.points:
-        return f"{len(axis)} of {analysis.points} points"
-    if end and axis[-1] < getattr(analysis, end) * (1 - 1e-6):
-        return f"{axis[-1]:g} of {getattr(analysis, end):g}"
-    return None if len(axis) == 1 or (np.diff(axis) > 0).all() else "an axis that goes back"

@@ -1,21 +1,42 @@
-"""Reader of binary SPICE raw files (one plot), as ngspice and VACASK write them."""
+"""Reader of binary SPICE raw files, as ngspice and VACASK write them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+MARKER = b"Binary:\n"
 
 
 class RawfileError(Exception):
     """A raw file that is not whole."""
 
 
-def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """Plot name and the vectors by lower-case name, in file order; raises RawfileError unless every byte is there."""
+@dataclass(frozen=True)
+class Plot:
+    """One table of a raw file: its name and its vectors by lower-case name, in file order."""
+
+    name: str
+    vectors: dict[str, np.ndarray]
+
+
+def read(path: Path) -> list[Plot]:
+    """Every plot of the file; raises RawfileError unless every byte is there."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         raise RawfileError("no raw file was written") from None
-    head, marker, body = data.partition(b"Binary:\n")
+    plots, rest = [], data
+    while rest:
+        plot, rest = _plot(rest)
+        plots.append(plot)
+    if not plots:
+        raise RawfileError("the raw file is empty")
+    return plots
+
+
+def _plot(data: bytes) -> tuple[Plot, bytes]:
+    head, marker, body = data.partition(MARKER)
     if not marker:
         raise RawfileError("the raw file has no binary section")
     header, names = _header(head.decode("utf-8", "replace"))
@@ -24,11 +45,11 @@ def read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     except (KeyError, ValueError):
         raise RawfileError("the raw file's header has no number of points or variables") from None
     kind = np.dtype(complex if "complex" in header.get("flags", "") else float)
-    expected = points * variables * kind.itemsize
-    if points == 0 or len(names) != variables or len(body) != expected:
+    size = points * variables * kind.itemsize
+    if points == 0 or len(names) != variables or len(body) < size:
         raise RawfileError(f"the raw file is cut short: {len(body)} bytes for {points} points of {variables} variables")
-    table = np.frombuffer(body, dtype=kind).reshape(points, variables).T
-    return header.get("plotname", ""), {name: table[i].copy() for i, name in enumerate(names)}
+    table = np.frombuffer(body[:size], dtype=kind).reshape(points, variables).T
+    return Plot(header.get("plotname", ""), {name: table[i].copy() for i, name in enumerate(names)}), body[size:]
 
 
 def _header(text: str) -> tuple[dict[str, str], list[str]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,6 +11,25 @@ from pathlib import Path
 
 from cosim.engines.base import SimulationError
 from netlists.spice import VerilogA
+
+
+BUILT_IN = frozenset(
+    "r res c cap l ind k d npn pnp lpnp njf pjf nmf pmf nhfet phfet nmos pmos vdmos vdmosn vdmosp nsoi psoi numd numos nbjt "
+    "nbjt2 sw csw ltra urc txl cpl v i b e g vsource isource vcvs vccs ccvs cccs resistor capacitor inductor".split()
+)
+"""Model kinds of the simulators: a Verilog-A module of such a name would be silently replaced by the built-in device."""
+
+
+def check_name(module: VerilogA) -> None:
+    """Raises SimulationError for a module whose name a simulator would take for one of its own devices."""
+    if module.module.lower() in BUILT_IN:
+        raise SimulationError(
+            f"the Verilog-A module name {module.module!r} is a built-in SPICE model kind",
+            deck=module.source,
+            hint="rename the module, for instance to my_" + module.module,
+        )
+    if not re.search(rf"\bmodule\s+{re.escape(module.module)}\b", module.source):
+        raise SimulationError(f"the Verilog-A source contains no module {module.module!r}", deck=module.source)
 
 
 @cache
@@ -40,11 +60,22 @@ def cache_folder() -> Path:
 
 def compile_osdi(module: VerilogA) -> Path:
     """The .osdi file of the module, compiled once; raises SimulationError with the compiler's message."""
+    check_name(module)
     key = hashlib.sha256(f"{compiler_version()}\0{module.source}".encode()).hexdigest()[:24]
     target = cache_folder() / f"{module.module}-{key}.osdi"
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _compile(module, target)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SimulationError(
+            f"Verilog-A module {module.module} was not compiled: {error}", hint="XDG_CACHE_HOME chooses another folder"
+        ) from error
+    return target
+
+
+def _compile(module: VerilogA, target: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="memspice-va-", dir=target.parent) as folder:
         source, output = Path(folder) / f"{module.module}.va", Path(folder) / "out.osdi"
         source.write_text(module.source)
@@ -58,4 +89,3 @@ def compile_osdi(module: VerilogA) -> Path:
                 command=" ".join(command),
             )
         os.replace(output, target)
-    return target

@@ -1,0 +1,165 @@
+"""Engine `ngspice-shared`: libngspice in a long-lived process of its own, for many small simulations."""
+
+import atexit
+import os
+import subprocess
+import sys
+import threading
+import weakref
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.engines import deck as decks
+from cosim.engines import trust
+from cosim.engines.base import Ac, Analysis, Dc, Engine, Noise, Op, SimulationError, Tran
+from cosim.engines.ngspice_batch import INSTALL, OLDEST, SCRIPTS, check
+from cosim.engines.process import CHILDREN, Children, Ended, Limits, end
+from cosim.engines.veriloga import compile_osdi
+from cosim.waveforms import Waveforms
+from netlists.spice import Netlist
+
+PLOT = {Op: "op", Dc: "dc", Tran: "tran", Ac: "ac", Noise: "noise"}
+AXES = ("time", "frequency", "v-sweep", "i-sweep", "temp-sweep", "res-sweep")
+START = 60.0
+"""Seconds a new process may take to load the library."""
+
+
+class NgspiceShared(Engine):
+    """PySpice's libngspice in a worker process.
+
+    The worker is replaced after `recycle` runs, after a timeout (s), and whenever the library has asked to exit: after
+    that it would answer wrongly. One run at a time; use one engine per thread. Close it, or use it in `with`.
+    """
+
+    def __init__(self, *, timeout: float = 600.0, recycle: int = 2000, allow_suspect: bool = False) -> None:
+        if recycle < 1:
+            raise ValueError(f"NgspiceShared.recycle must be positive, got {recycle!r}")
+        self.limits = Limits(timeout=timeout)
+        self.recycle, self.allow_suspect = recycle, allow_suspect
+        self._lock = threading.Lock()
+        self._worker: Worker | None = None
+        _OPEN.add(self)
+
+    def __enter__(self) -> "NgspiceShared":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker; a later run starts a new one."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def version(self) -> str:
+        with self._lock:
+            return self._ready().version
+
+    def run(self, netlist: Netlist, analysis: Analysis) -> Waveforms:
+        osdi = [compile_osdi(module) for module in netlist.all_veriloga()]
+        text = decks.deck(netlist, analysis, [])
+        with self._lock:
+            worker = self._ready()
+            whole = False
+            try:
+                answer = worker.ask((text, [str(path) for path in osdi], PLOT[type(analysis)]), self.limits.timeout)
+                whole = answer["exit"] is None
+            finally:
+                if not whole:
+                    self.close()
+        ended = Ended(text, "libngspice: run", answer["log"], answer["exit"] or 0)
+        check(ended, analysis, osdi)
+        if not answer["vectors"]:
+            raise ended.error("ngspice gave no answer")
+        vectors = _with_axis(answer["vectors"])
+        return trust.believe(
+            netlist,
+            analysis,
+            vectors,
+            ended=ended,
+            version=worker.version,
+            doubts=trust.suspicions(ended.log),
+            allow_suspect=self.allow_suspect,
+        )
+
+    def _ready(self) -> "Worker":
+        if self._worker is not None and (self._worker.runs >= self.recycle or not self._worker.alive()):
+            self.close()
+        if self._worker is None:
+            self._worker = Worker()
+        return self._worker
+
+
+def _with_axis(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    axis = next((vectors[name] for name in AXES if name in vectors), np.zeros(1))
+    return {"axis": axis, **vectors}
+
+
+class Worker:
+    """One process with libngspice; `runs` counts what it has been asked."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self._connection, theirs = Pipe()
+        self._children = CHILDREN.get() or Children()
+        script = Path(__file__).with_name("ngspice_worker.py")
+        try:
+            self._process = self._children.start(
+                [sys.executable, "-P", str(script), str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"OMP_NUM_THREADS": "1"} | SCRIPTS,
+            )
+        finally:
+            theirs.close()
+        try:
+            hello = self._receive(START)
+            if (hello["version"] or 0) < OLDEST:
+                raise SimulationError(f"libngspice is version {hello['version']}, which is too old", hint=INSTALL)
+        except BaseException:
+            self.close()
+            raise
+        self.version = f"ngspice-{hello['version']} (shared library)"
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, message: object, timeout: float) -> dict[str, Any]:
+        """Send one deck and wait for the answer (s)."""
+        self.runs += 1
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise SimulationError("the process with libngspice has ended") from None
+        return self._receive(timeout)
+
+    def _receive(self, timeout: float) -> dict[str, Any]:
+        try:
+            if not self._connection.poll(timeout):
+                raise SimulationError(f"libngspice did not finish within {timeout:g} s", hint="raise timeout")
+            return self._connection.recv()
+        except (EOFError, OSError):
+            hint = f"libngspice or PySpice is missing? Debian: apt install libngspice0; or {INSTALL}"
+            raise SimulationError("the process with libngspice has ended", hint=hint) from None
+
+    def close(self) -> None:
+        """Kill the process; it keeps nothing."""
+        self._connection.close()
+        end(self._process)
+        self._children.forget(self._process)
+
+
+_OPEN: "weakref.WeakSet[NgspiceShared]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for engine in list(_OPEN):
+        engine.close()
