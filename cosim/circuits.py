@@ -7,21 +7,26 @@ from typing import Any
 from torch import Tensor, nn
 
 from cosim.calibration import Record, Residual
-from cosim.engines import Engine
-from netlists.spice import Netlist
+from cosim.engines import Analysis, Engine
+from netlists.spice import Netlist, Subckt
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """One circuit: default parameters, the netlist its calibration simulates, the calibration, the calibrated twin.
+    """One circuit: its default parameters and, as functions of parameters, everything that is made from them.
 
-    `unseen(params, twin, engine)` simulates the second stimulus, which no fit sees, and says how far off the twin is.
-    `respond(twin, u)` is the twin's output [batch, time] to an input [batch, time] in units of its full scale, with a
-    time step of the twin's choice: one way to drive every twin.
+    `build` gives the subcircuit, `veriloga` the Verilog-A view (None where there is none), `bench` and `analysis` what
+    the calibration simulates, `calibrate` the record, `twin` the calibrated module. `unseen(params, twin, engine)`
+    simulates the second stimulus, which no fit sees, and says how far off the twin is. `respond(twin, u)` is the twin's
+    output [batch, time] to an input [batch, time] in units of its full scale, with a time step of the twin's choice:
+    one way to drive every twin.
     """
 
     params: Any
+    build: Callable[[Any], Subckt]
+    veriloga: Callable[[Any], str] | None
     bench: Callable[[Any], Netlist]
+    analysis: Callable[[Any], Analysis]
     calibrate: Callable[[Any, Engine], Record]
     twin: Callable[[Any, Record], nn.Module]
     unseen: Callable[[Any, Any, Engine], Residual]
