@@ -1,0 +1,77 @@
+"""The cells of one layer: what the mapping asks for, what programming made of it, and what one read sees.
+
+    mapping → (target + programming error, clipped at 0) → stuck cells → read noise of the frame → conductances
+
+Draws are made for the layer's whole array, before it is cut into tiles, so they depend neither on the tile size nor on
+the fidelity.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cosim.hardware import Hardware
+from cosim.layers.mapping import PairConductances
+from cosim.layers.state import register_optional
+from devicemodels import statistics
+
+
+def frame_generator(seed: int, frame: int, device: torch.device) -> torch.Generator:
+    """The generator of read frame `frame` of the layer with this seed."""
+    state = np.random.SeedSequence([seed, frame]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device).manual_seed(int(state))
+
+
+class Cells(nn.Module):
+    """Conductances of a layer, [row, 2·col] with the bit lines of a pair next to each other, positive first.
+
+    `error` (S) is what programming added to each target, `stuck` (S) the conductance of a stuck cell and NaN elsewhere;
+    both are None before `program` was called. Weights trained after that carry the same error and the same stuck cells.
+    """
+
+    error: Tensor | None
+    stuck: Tensor | None
+
+    def __init__(self, mapping: nn.Module, hardware: Hardware, *, seed: int) -> None:
+        super().__init__()
+        self.mapping, self.hardware, self.seed = mapping, hardware, seed
+        register_optional(self, "error", "stuck")
+
+    @torch.no_grad()
+    def program(self, generator: torch.Generator) -> None:
+        """Write the present targets: draws programming error and stuck cells, replacing those of an earlier call."""
+        target = interleave(self.mapping())
+        if self.hardware.programming is not None:
+            self.error = statistics.program(target, self.hardware.programming, generator) - target
+        if self.hardware.stuck is not None:
+            self.stuck = statistics.stick(torch.full_like(target, torch.nan), self.hardware.stuck, generator)
+
+    def exact(self, frame: int | None) -> bool:
+        """Whether a read sees nothing but the targets."""
+        return self.error is None and self.stuck is None and not self._noisy(frame)
+
+    def _noisy(self, frame: int | None) -> bool:
+        return frame is not None and self.hardware.read_noise is not None
+
+    def forward(self, pair: PairConductances, frame: int | None) -> Float[Tensor, "row col2"]:
+        """Conductances (S) that the read `frame` sees for the targets `pair`; None is a read without noise."""
+        g = interleave(pair)
+        if self.error is not None:
+            g = (g + self.error).clamp(min=0.0)
+        if self.stuck is not None:
+            g = torch.where(self.stuck.isnan(), g, self.stuck)
+        if frame is not None and self.hardware.read_noise is not None:
+            noisy = statistics.read(g, self.hardware.read_noise, frame_generator(self.seed, frame, g.device))
+            # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
+            g = noisy.clamp(min=0.0)
+        return g
+
+
+def interleave(pair: PairConductances) -> Float[Tensor, "row col2"]:
+    return torch.stack((pair.pos, pair.neg), dim=-1).flatten(1)
+
+
+def difference(g: Float[Tensor, "... col2"]) -> Float[Tensor, "... col"]:
+    """Positive minus negative of each pair of bit lines."""
+    return g[..., 0::2] - g[..., 1::2]

@@ -1,0 +1,51 @@
+"""From weights to conductances: what a mapping returns, and the default one, the differential pair."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cosim.hardware import Hardware
+
+
+class PairConductances(NamedTuple):
+    """Target conductances (S) of the two cells of each weight, and the scale between them and weights.
+
+    The weight of a pair is (pos − neg) / unit; `unit` (S per unit of weight) is a scalar or one value per column.
+    """
+
+    pos: Float[Tensor, "row col"]
+    neg: Float[Tensor, "row col"]
+    unit: Tensor
+
+
+class WeightMapping(nn.Module):
+    """Differential pair: g_min plus the positive part of the weight in one cell, the negative part in the other.
+
+    `weight` is [out, in] as in torch, the conductances are [row, col] = [in, out]. The largest weight gives g_max:
+    `w_max` fixes it (weights that training pushes beyond are clamped), otherwise it is the largest |weight|.
+    """
+
+    def __init__(self, weight: Float[Tensor, "out in"], hardware: Hardware, *, w_max: float | None = None) -> None:
+        super().__init__()
+        if weight.ndim != 2 or not torch.isfinite(weight).all():
+            raise ValueError(f"weight must be a finite matrix [out, in], got shape {tuple(weight.shape)}")
+        if w_max is not None and not weight.abs().max() <= w_max:
+            raise ValueError(
+                f"weight must not exceed w_max = {w_max!r}, got {float(weight.abs().max())!r}; scale or clip them"
+            )
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.g_min, self.g_max, self.w_max = hardware.g_min, hardware.g_max, w_max
+
+    def forward(self) -> PairConductances:
+        weight = self.weight.T
+        unit = self._unit()
+        if self.w_max is not None:
+            weight = weight.clamp(-self.w_max, self.w_max)
+        scaled = weight * unit
+        return PairConductances(scaled.clamp(min=0) + self.g_min, self.g_min - scaled.clamp(max=0), unit)
+
+    def _unit(self) -> Tensor:
+        largest = self.weight.detach().abs().max() if self.w_max is None else self.weight.new_tensor(self.w_max)
+        return (self.g_max - self.g_min) / torch.where(largest > 0, largest, torch.ones_like(largest))
