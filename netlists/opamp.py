@@ -165,18 +165,20 @@ def supplies(p: OpampParams) -> tuple[Element, ...]:
 
 def follower(mark: str, inp: Stimulus | float, r_load: Ohm, c_load: Farad, ac: float = 0.0) -> tuple[Element, ...]:
     """A follower between the nodes inp<mark> and out<mark>, with its source and its load."""
-    source, sink = f"inp{mark}", f"out{mark}"
-    drive = (
-        V(f"in{mark}", source, "0", inp, ac=ac)
-        if isinstance(inp, float | int)
-        else V(f"in{mark}", source, "0", wave=inp, ac=ac)
-    )
+    above, out = f"inp{mark}", f"out{mark}"
     return (
-        drive,
-        X(f"dut{mark}", (source, sink, sink, "vp", "vm"), "opamp"),
-        R(f"load{mark}", sink, "0", r_load),
-        C(f"load{mark}", sink, "0", c_load),
+        source(V, f"in{mark}", above, "0", inp, ac),
+        X(f"dut{mark}", (above, out, out, "vp", "vm"), "opamp"),
+        R(f"load{mark}", out, "0", r_load),
+        C(f"load{mark}", out, "0", c_load),
     )
+
+
+def source(kind: type[V], name: str, p: str, n: str, stimulus: Stimulus | float, ac: float = 0.0) -> V:
+    """A source of `kind` (V or I) with a waveform, or with a constant value."""
+    if isinstance(stimulus, float | int):
+        return kind(name, p, n, dc=stimulus, ac=ac)
+    return kind(name, p, n, wave=stimulus, ac=ac)
 
 
 def _instance_parameters(p: OpampParams) -> dict[str, float]:
