@@ -9,15 +9,33 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from devicemodels.ohmic.params import PUBLISHED as OHMIC
 from devicemodels.ohmic.params import OhmicParams
+from devicemodels.sinh.params import PUBLISHED as SINH
+from devicemodels.sinh.params import SinhParams
+from devicemodels.units import NEGATIVE, POSITIVE, Second, Volt, validate
+from devicemodels.vteam.params import PUBLISHED as VTEAM
+from devicemodels.vteam.params import VteamParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """An example of use: the triangle 0, `v_plus`, 0, `v_minus`, 0 of this duration takes a cell through a loop."""
+
+    v_plus: Annotated[Volt, POSITIVE]
+    v_minus: Annotated[Volt, NEGATIVE]
+    duration: Annotated[Second, POSITIVE]
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device: its name, the class of its parameters, the published sets, and the folder of its models.
+    """One device: its name, the class of its parameters, the published sets, the parameter that is the state at t = 0,
+    an example of use, and the folder of its models.
 
     In every language a cell has the terminals `p`, `n` (current flows from p to n) and `x`, an output whose voltage to
     ground is the state; instance parameters carry the names and the defaults of the parameter class.
@@ -26,6 +44,8 @@ class Device:
     name: str
     params: type
     published: Mapping[str, Any]
+    state: str
+    drive: Drive
     folder: Path
 
     @cached_property
@@ -54,12 +74,12 @@ class Device:
         return import_module(f"{__name__}.{self.name}.model")
 
 
-def _device(name: str, params: type, published: Mapping[str, Any]) -> Device:
-    return Device(name, params, published, Path(__file__).parent / name)
-
-
+HERE = Path(__file__).parent
+READ = Drive(v_plus=0.5, v_minus=-0.5, duration=1e-6)
 DEVICES: dict[str, Device] = {
-    "ohmic": _device("ohmic", OhmicParams, OHMIC),
+    "ohmic": Device("ohmic", OhmicParams, OHMIC, "g", READ, HERE / "ohmic"),
+    "sinh": Device("sinh", SinhParams, SINH, "g", READ, HERE / "sinh"),
+    "vteam": Device("vteam", VteamParams, VTEAM, "x0", Drive(v_plus=0.9, v_minus=-2.1, duration=16e-9), HERE / "vteam"),
 }
 
 
