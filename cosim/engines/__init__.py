@@ -3,7 +3,8 @@
 from cosim.engines.base import Ac, Analysis, Dc, Engine, Noise, Op, Options, SimulationError, Tran
 from cosim.engines.ngspice_batch import NgspiceBatch
 from cosim.engines.ngspice_shared import NgspiceShared
+from cosim.engines.vacask import Vacask
 
-ENGINES = {"ngspice": NgspiceBatch, "ngspice-shared": NgspiceShared}
+ENGINES = {"ngspice": NgspiceBatch, "ngspice-shared": NgspiceShared, "vacask": Vacask}
 
 __all__ = ["ENGINES", "Ac", "Analysis", "Dc", "Engine", "Noise", "Op", "Options", "SimulationError", "Tran"]

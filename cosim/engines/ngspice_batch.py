@@ -89,8 +89,12 @@ def check(ended: Ended, analysis: Analysis, osdi: list[Path]) -> None:
 
 
 def with_axis(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The vectors plus the scale of the plot under the name "axis": the one ngspice writes first."""
-    return {"axis": next(iter(vectors.values())), **vectors}
+    """The vectors plus the scale of the plot under the name "axis": the one ngspice writes first.
+
+    A device's variable @n1[s] of unit volt is written as v(@n1[s]).
+    """
+    plain = {re.sub(r"^\w\((@.*)\)$", r"\1", name): values for name, values in vectors.items()}
+    return {"axis": next(iter(vectors.values())), **plain}
 
 
 @cache

@@ -4,6 +4,7 @@ import atexit
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from multiprocessing import Pipe
@@ -107,6 +108,7 @@ class Worker:
         self.runs = 0
         self._connection, theirs = Pipe()
         self._children = CHILDREN.get() or Children()
+        self._stderr = tempfile.TemporaryFile()
         script = Path(__file__).with_name("ngspice_worker.py")
         try:
             self._process = self._children.start(
@@ -114,7 +116,7 @@ class Worker:
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._stderr,
                 env=os.environ | {"OMP_NUM_THREADS": "1"} | SCRIPTS,
             )
         finally:
@@ -137,7 +139,7 @@ class Worker:
         try:
             self._connection.send(message)
         except OSError:
-            raise SimulationError("the process with libngspice has ended") from None
+            raise SimulationError("the process with libngspice has ended", log=self._said()) from None
         return self._receive(timeout)
 
     def _receive(self, timeout: float) -> dict[str, Any]:
@@ -147,11 +149,16 @@ class Worker:
             return self._connection.recv()
         except (EOFError, OSError):
             hint = f"libngspice or PySpice is missing? Debian: apt install libngspice0; or {INSTALL}"
-            raise SimulationError("the process with libngspice has ended", hint=hint) from None
+            raise SimulationError("the process with libngspice has ended", log=self._said(), hint=hint) from None
+
+    def _said(self) -> str:
+        self._stderr.seek(0)
+        return self._stderr.read().decode(errors="replace")
 
     def close(self) -> None:
         """Kill the process; it keeps nothing."""
         self._connection.close()
+        self._stderr.close()
         end(self._process)
         self._children.forget(self._process)
 

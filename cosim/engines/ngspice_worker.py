@@ -5,12 +5,13 @@ so PySpice (GPL) is loaded in this process only. PySpice 1.5 takes every line on
 circuits it has run; the subclass and `remcirc` correct that. What the log says is judged by `trust.py` in the parent.
 """
 
+import os
 import sys
+from ctypes.util import find_library
 from multiprocessing.connection import Connection
 from typing import Any
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, ffi, ffi_string_utf8
-from PySpice.Spice.NgSpice.SimulationType import SIMULATION_TYPE
 
 
 class Library(NgSpiceShared):
@@ -63,7 +64,7 @@ def _vectors(library: Library, name: str) -> dict[str, Any]:
     """Vectors under the names they have in a raw file: v(node), i(source)."""
     found: dict[str, Any] = {}
     for vector in library.plot(None, name).values():
-        label = vector.name.lower()
+        label = vector._name.lower()
         if label.endswith("#branch"):
             label = f"i({label.removesuffix('#branch')})"
         elif str(vector._type).endswith("voltage") and not label.endswith("-sweep") and label[0] != "@":
@@ -74,7 +75,8 @@ def _vectors(library: Library, name: str) -> dict[str, Any]:
 
 def serve(connection: Connection) -> None:
     """Answer decks until the other end closes; the first message is the version."""
-    SIMULATION_TYPE.setdefault(46, SIMULATION_TYPE["last"])
+    # Debian installs the library without the development link that PySpice looks for.
+    Library.LIBRARY_PATH = os.environ.get("NGSPICE_LIBRARY_PATH") or find_library("ngspice") or "libngspice.so.0"
     library = Library.new_instance()
     library.exec_command("set num_threads=1")
     connection.send({"version": library.ngspice_version, "extensions": library._extensions})
