@@ -10,6 +10,7 @@ from typing import Annotated
 from devicemodels.statistics import Forming, ProgrammingError, ReadNoise, StuckCells
 from devicemodels.units import NONNEGATIVE, POSITIVE, Ampere, Count, Siemens, Volt, validate
 from netlists.crossbar import CrossbarParams
+from netlists.tia import TiaParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Hardware:
     """Bits of the converter of a bit line."""
     adc_range: Annotated[Ampere, POSITIVE] | None = None
     """Full scale of the converter; None: what a tile can give at worst, rows · g_max · v_read."""
+    tia: TiaParams | None = None
+    """Amplifier of each bit line, with its shipped calibration (fidelities twin, exact and spice)."""
     programming: ProgrammingError | None = None
     """Error of a written conductance, drawn by `program`."""
     stuck: StuckCells | None = None

@@ -6,6 +6,8 @@ Draws are made for the layer's whole array, before it is cut into tiles, so they
 the fidelity.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -36,6 +38,7 @@ class Cells(nn.Module):
     def __init__(self, mapping: nn.Module, hardware: Hardware, *, seed: int) -> None:
         super().__init__()
         self.mapping, self.hardware, self.seed = mapping, hardware, seed
+        self._drawn: tuple[tuple[Any, ...], Tensor] | None = None
         register_optional(self, "error", "stuck")
 
     @torch.no_grad()
@@ -62,10 +65,21 @@ class Cells(nn.Module):
         if self.stuck is not None:
             g = torch.where(self.stuck.isnan(), g, self.stuck)
         if frame is not None and self.hardware.read_noise is not None:
-            noisy = statistics.read(g, self.hardware.read_noise, frame_generator(self.seed, frame, g.device))
-            # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
-            g = noisy.clamp(min=0.0)
+            g = g * self._noise(g, frame, self.hardware.read_noise)
         return g
+
+    def _noise(self, g: Tensor, frame: int, p: statistics.ReadNoise) -> Float[Tensor, "row col2"]:
+        """What the read `frame` multiplies each conductance by; the last frame is kept, as drawing costs the most."""
+        key = (self.seed, frame, g.dtype, g.device)
+        if self._drawn is None or self._drawn[0] != key:
+            generator = frame_generator(self.seed, frame, g.device)
+            drawn = statistics.read(torch.ones_like(g, requires_grad=False), p, generator)
+            # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
+            self._drawn = (key, drawn.clamp(min=0.0))
+        return self._drawn[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_drawn": None}
 
 
 def interleave(pair: PairConductances) -> Float[Tensor, "row col2"]:

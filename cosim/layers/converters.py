@@ -31,8 +31,8 @@ def to_levels(u: Tensor, bits: int | None) -> Tensor:
 def bit_planes(u: Float[Tensor, "batch row"], bits: int) -> Drive:
     """`u` in −1 … 1 as reads of 0 or 1: the bits of its rounded magnitude, of positive, then of negative inputs.
 
-    The negative series is left out when no input is negative. The weighted sum of the reads is `to_levels(u, bits)`, and
-    so is its derivative: as the weights 2^b of the bits sum to the number of steps, each plane has that of |u|.
+    The negative series is left out when no input is negative. The weighted sum of the reads is `to_levels(u, bits)`,
+    and so is its derivative: as the weights 2^b of the bits sum to the number of steps, each plane has that of |u|.
     """
     steps = 2**bits - 1
     signs = (1.0, -1.0) if (u < 0).any() else (1.0,)

@@ -1,8 +1,8 @@
 r"""The analogue matrix product: everything between the inputs of a layer and its outputs before the bias.
 
-    x ─ /range ─ DAC ─ v [V] ─┬─► tile ─► i [A] ─► TIA ─► ADC ─┬─ pos − neg ─ Σ tiles ─ Σ bits ─ ·range/(v_read·unit) ─ y
-    [batch, row]    bit by    │   rows × cols                  │                                           [batch, col]
-                  bit, each   └─► tile ─► i [A] ─► TIA ─► ADC ─┘
+    x ─ /range ─ DAC ─ v [V] ─┬─► tile ─► i [A] ─► TIA ─► ADC ─┬─ pos − neg ─ Σ tiles ─ Σ bits ─ ·range/(v_read·unit)
+    [batch, row]    bit by    │   rows × cols                  │                                        │
+                  bit, each   └─► tile ─► i [A] ─► TIA ─► ADC ─┘                                  y [batch, col]
                   sign apart        ▲
                                     └ cells: mapping, programming, stuck, read noise of the frame (cells.py)
 
@@ -15,27 +15,43 @@ ADC     full scale `adc_range` where calibrated, else the hardware's, else what 
 Where nothing after the DAC is nonlinear the whole chain is one matrix, and a forward pass one product with it.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from cosim.engines.base import Engine
 from cosim.hardware import Hardware
+from cosim.layers import spice
 from cosim.layers.cells import Cells, difference
 from cosim.layers.converters import Drive, bit_planes, convert_current, to_levels
 from cosim.layers.lines import first_order
-from cosim.layers.mapping import PairConductances
+from cosim.layers.mapping import PairConductances, WeightMapping
 from cosim.layers.state import register_optional
 from cosim.layers.tiling import Tiling
+from cosim.twins.crossbar import effective_conductance
 
 FIDELITIES = ("ideal", "twin", "exact", "spice")
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read of a layer: row voltages (V), conductances (S), bit-line currents (A), and what spice has solved."""
+
+    v: Float[Tensor, "batch row"]
+    g: Float[Tensor, "row col2"]
+    currents: Float[Tensor, "batch band col2"]
+    solved: spice.Solved | None
 
 
 class AnalogCore(nn.Module):
     """The signal chain of one layer; `row_count` and `col_count` are its inputs and outputs.
 
-    `frame` is the read-noise frame (None: no read noise); the buffers `input_range` (units of x) and `adc_range` (A) are
-    None unless calibrated.
+    `frame` is the read-noise frame (None: no read noise); the buffers `input_range` (units of x) and `adc_range` (A)
+    are None unless calibrated. `recorder`, where set, is called with every read that a nonlinear chain makes.
     """
 
     input_range: Tensor | None
@@ -50,8 +66,22 @@ class AnalogCore(nn.Module):
         self.tiling = Tiling.of(row_count, 2 * col_count, hardware.rows, hardware.cols)
         self.frame: int | None = None
         self.engine: Engine | None = None
+        self.workers: int | None = None
+        self.recorder: Callable[[Read], None] | None = None
+        self._fidelity = "ideal"
         self.fidelity = fidelity
+        self._solved: tuple[Tensor, Tensor] | None = None
         register_optional(self, "input_range", "adc_range")
+
+    @property
+    def fidelity(self) -> str:
+        return self._fidelity
+
+    @fidelity.setter
+    def fidelity(self, fidelity: str) -> None:
+        if fidelity not in FIDELITIES:
+            raise ValueError(f"fidelity must be one of {', '.join(FIDELITIES)}, got {fidelity!r}")
+        self._fidelity = fidelity
 
     def forward(self, x: Float[Tensor, "batch row"]) -> Float[Tensor, "batch col"]:
         weight = self.matrix()
@@ -63,10 +93,18 @@ class AnalogCore(nn.Module):
         """The chain after the DAC as one matrix in units of the weight, or None where it is not linear."""
         if self.hardware.adc_bits is not None or self.fidelity == "spice":
             return None
-        pair = self.targets()
         if self.fidelity == "ideal" and self.cells.exact(self.frame):
-            return (pair.pos - pair.neg) / pair.unit
+            return self.ideal_matrix()
+        pair = self.targets()
         return (difference(self.effective(self.cells(pair, self.frame))) / pair.unit).to(pair.pos.dtype)
+
+    def ideal_matrix(self) -> Float[Tensor, "row col"]:
+        """The weights that the targets of the cells stand for."""
+        mapping = self.cells.mapping
+        if isinstance(mapping, WeightMapping):
+            return mapping.targets().T
+        pair = self.targets()
+        return (pair.pos - pair.neg) / pair.unit
 
     def targets(self) -> PairConductances:
         pair = self.cells.mapping()
@@ -79,10 +117,31 @@ class AnalogCore(nn.Module):
         return pair
 
     def effective(self, g: Float[Tensor, "row col2"]) -> Float[Tensor, "row col2"]:
-        """Conductances (S) between each row and each bit line of the tiles, lines included."""
+        """Conductances (S) between each row and each bit line of the tiles, lines included (float64 where solved)."""
         if self.fidelity == "ideal":
             return g
-        return self.tiling.map(g, lambda tiles: first_order(tiles, self.hardware.crossbar))
+        self._check(g)
+        if self.fidelity == "twin":
+            return self.tiling.map(g, lambda tiles: first_order(tiles, self.hardware.crossbar))
+        return self._solve_lines(g)
+
+    def _solve_lines(self, g: Float[Tensor, "row col2"]) -> Float[Tensor, "row col2"]:
+        differentiate = torch.is_grad_enabled() and g.requires_grad
+        if not differentiate and self._solved is not None and torch.equal(self._solved[0], g):
+            return self._solved[1]
+        solved = self.tiling.map(g.double(), lambda tiles: effective_conductance(tiles, self.hardware.crossbar))
+        if not differentiate:
+            self._solved = (g.detach().clone(), solved)
+        return solved
+
+    def _check(self, g: Float[Tensor, "row col2"]) -> None:
+        if not torch.isfinite(g).all():
+            row, line = (int(k) for k in torch.argwhere(~torch.isfinite(g))[0])
+            tile = row // self.hardware.rows, line // self.hardware.cols
+            raise ValueError(
+                f"conductances must be finite, got {float(g[row, line])!r} S at row {row}, bit line {line}, in tile "
+                f"{tile}; check the weights of the layer"
+            )
 
     def quantise(self, x: Tensor) -> Tensor:
         """`x` (any shape) as the DAC applies it, in units of x."""
@@ -115,7 +174,31 @@ class AnalogCore(nn.Module):
 
     def currents(self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"]) -> Float[Tensor, "batch band col2"]:
         """Bit-line currents (A) of every row group of tiles at the fidelity in force."""
-        return self.tiling.products(v, self.effective(g))
+        solved = None
+        if self.fidelity == "spice":
+            i, solved = self._simulate(v, g)
+            if torch.is_grad_enabled() and (v.requires_grad or g.requires_grad):
+                # The value is the simulator's, the derivative that of the solved lines.
+                lines = self._products(v, g)
+                i = lines + (i - lines).detach()
+        else:
+            i = self._products(v, g)
+        if self.recorder is not None:
+            self.recorder(Read(v.detach(), g.detach(), i.detach(), solved))
+        return i
+
+    def _products(self, v: Tensor, g: Tensor) -> Float[Tensor, "batch band col2"]:
+        lines = self.effective(g)
+        return self.tiling.products(v.to(lines.dtype), lines)
+
+    def _simulate(self, v: Tensor, g: Tensor) -> tuple[Tensor, spice.Solved]:
+        if self.engine is None:
+            remedy = 'call set_fidelity(model, "spice", engine=ENGINES["ngspice"]())'
+            raise ValueError(f'fidelity "spice" needs an engine, got None; {remedy}')
+        self._check(g)
+        p = self.hardware.crossbar
+        found, solved = spice.currents(v, g, self.tiling, p, self.engine, workers=self.workers)
+        return found.to(v.device), solved
 
     def sense(self, i: Float[Tensor, "batch band col2"]) -> Float[Tensor, "batch band col2"]:
         """Currents (A) as amplifier and converter report them."""
@@ -131,3 +214,6 @@ class AnalogCore(nn.Module):
             return i.new_tensor(self.hardware.adc_range)
         rows = i.new_tensor([float(band.stop - band.start) for band in self.tiling.rows])
         return (rows * self.hardware.g_max * self.hardware.v_read).unsqueeze(1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_solved": None, "recorder": None}

@@ -38,12 +38,13 @@ class WeightMapping(nn.Module):
         self.weight = nn.Parameter(weight.detach().clone())
         self.g_min, self.g_max, self.w_max = hardware.g_min, hardware.g_max, w_max
 
+    def targets(self) -> Float[Tensor, "out in"]:
+        """The weights that the pairs stand for, as they would be without any conductance in between."""
+        return self.weight if self.w_max is None else self.weight.clamp(-self.w_max, self.w_max)
+
     def forward(self) -> PairConductances:
-        weight = self.weight.T
         unit = self._unit()
-        if self.w_max is not None:
-            weight = weight.clamp(-self.w_max, self.w_max)
-        scaled = weight * unit
+        scaled = self.targets().T * unit
         return PairConductances(scaled.clamp(min=0) + self.g_min, self.g_min - scaled.clamp(max=0), unit)
 
     def _unit(self) -> Tensor:

@@ -1,0 +1,270 @@
+"""Whole models: to analogue layers and back, a summary of the hardware they need, and their controls."""
+
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cosim.engines.base import Engine
+from cosim.hardware import Hardware
+from cosim.layers import AnalogConv2d, AnalogLinear
+from cosim.layers.base import AnalogLayer
+from cosim.layers.cells import difference
+from cosim.layers.core import AnalogCore, Read
+from cosim.layers.mapping import WeightMapping
+from devicemodels.units import Siemens
+
+
+def analog_layers(model: nn.Module, match: str = "*") -> Iterator[tuple[str, AnalogLayer]]:
+    """The analogue layers whose name in the model matches the pattern, in the model's order."""
+    for name, module in model.named_modules():
+        if isinstance(module, AnalogLayer) and fnmatchcase(name, match):
+            yield name, module
+
+
+def convert_to_analog(
+    model: nn.Module, hardware: Hardware, *, match: str = "*", fidelity: str = "ideal", seed: int = 0
+) -> nn.Module:
+    """A copy of the model whose nn.Linear and nn.Conv2d named like `match` are analogue, with the same weights.
+
+    Converting does not program: until `program` is called the conductances are the exact targets. `seed` decides the
+    read-noise frames, different in every layer. Raises ValueError for a convolution the layers cannot do.
+    """
+    seeds = iter(np.random.SeedSequence(seed).generate_state(1 + sum(1 for _ in model.modules())).tolist())
+
+    def convert(name: str, module: nn.Module) -> nn.Module | None:
+        # A subclass may use its weight in other ways than by its forward.
+        if type(module) not in (nn.Linear, nn.Conv2d) or not fnmatchcase(name, match):
+            return None
+        make = _analog_linear if isinstance(module, nn.Linear) else _analog_conv
+        return _like(module, make(name, module, hardware, fidelity=fidelity, seed=next(seeds)))
+
+    return _replaced(model, convert)
+
+
+def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.Module:
+    """A copy of the model with nn.Linear and nn.Conv2d in place of the analogue layers.
+
+    The weights are the targets, or with `as_programmed` those of the conductances after programming error and stuck
+    cells. Converters, lines and read noise have no digital counterpart and are left out.
+    """
+
+    def convert(_: str, module: nn.Module) -> nn.Module | None:
+        return _digital(module, as_programmed=as_programmed) if isinstance(module, AnalogLayer) else None
+
+    return _replaced(model, convert)
+
+
+def set_fidelity(
+    model: nn.Module, fidelity: str, match: str = "*", *, engine: Engine | None = None, workers: int | None = None
+) -> None:
+    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time."""
+    if fidelity == "spice" and engine is None:
+        raise ValueError('fidelity "spice" needs an engine, got None; pass engine=ENGINES["ngspice"]()')
+    for _, layer in _some(model, match):
+        layer.fidelity, layer.engine, layer.core.workers = fidelity, engine, workers
+
+
+def set_frame(model: nn.Module, frame: int | None, match: str = "*") -> None:
+    """Set the read-noise frame of the layers named like `match`; None is no read noise."""
+    for _, layer in _some(model, match):
+        layer.frame = frame
+
+
+def program(model: nn.Module, generator: torch.Generator, match: str = "*") -> None:
+    """Write the weights of the layers named like `match`: draws their programming errors and stuck cells."""
+    for _, layer in _some(model, match):
+        layer.program(generator)
+
+
+@torch.no_grad()
+def calibrate_ranges(model: nn.Module, inputs: Tensor, match: str = "*") -> None:
+    """Fix the input range of each layer, and of its converters, at the largest values that `inputs` bring about.
+
+    Without this call the input range follows each batch, and the converters span what a tile can give at worst.
+    """
+    layers = [layer for _, layer in _some(model, match)]
+    hooks = [layer.register_forward_pre_hook(_watch_inputs) for layer in layers]
+    for layer in layers:
+        layer.core.input_range = layer.core.adc_range = None
+        layer.core.recorder = partial(_watch_currents, layer.core)
+    try:
+        model(inputs)
+    finally:
+        for layer, hook in zip(layers, hooks, strict=True):
+            layer.core.recorder = None
+            hook.remove()
+
+
+def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+    assert isinstance(layer, AnalogLayer)
+    largest = arguments[0].detach().abs().max()
+    if largest > 0:
+        layer.core.input_range = largest
+
+
+def _watch_currents(core: AnalogCore, read: Read) -> None:
+    if core.hardware.adc_bits is not None:
+        core.adc_range = read.currents.abs().max().to(core.input_range)
+
+
+def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:
+    found = list(analog_layers(model, match))
+    if not found:
+        names = [name for name, _ in analog_layers(model)]
+        raise ValueError(f"no analogue layer is called like {match!r}; the model has {names or 'none'}")
+    return found
+
+
+def _replaced(model: nn.Module, convert: Callable[[str, nn.Module], nn.Module | None]) -> nn.Module:
+    """A deep copy in which each module that `convert` maps to another is replaced; a shared one stays shared."""
+    model = deepcopy(model)
+    made: dict[nn.Module, nn.Module] = {}
+    for name, module in list(model.named_modules()):
+        new = convert(name, module)
+        if new is not None:
+            made[module] = new
+    if not made:
+        raise ValueError("the model has no layer to convert: look at the names and at match")
+    for parent in list(model.modules()):
+        for key, child in parent._modules.items():
+            if child is not None and child in made:
+                setattr(parent, key, made[child])
+    return made.get(model, model)
+
+
+def _like(source: nn.Module, layer: AnalogLayer) -> AnalogLayer:
+    layer.train(source.training)
+    for name, parameter in source.named_parameters():
+        target = layer.bias if name == "bias" else layer.mapping.get_parameter(name)
+        if target is not None:
+            target.requires_grad_(parameter.requires_grad)
+    return layer
+
+
+def _analog_linear(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+    assert isinstance(source, nn.Linear)
+    mapping = WeightMapping(source.weight, hardware)
+    bias = source.bias is not None
+    layer = AnalogLinear(source.in_features, source.out_features, hardware, bias=bias, mapping=mapping, **options)
+    return _with_bias(layer, source.bias)
+
+
+def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+    assert isinstance(source, nn.Conv2d)
+    limits = {"groups": 1, "dilation": (1, 1), "padding_mode": "zeros"}
+    for option, value in limits.items():
+        if getattr(source, option) != value:
+            raise ValueError(
+                f"layer {name!r}: {option} must be {value!r} on analogue tiles, got {getattr(source, option)!r}; "
+                "leave the layer out with match"
+            )
+    if isinstance(source.padding, str):
+        raise ValueError(f"layer {name!r}: padding must be given in pixels, got {source.padding!r}")
+    mapping = WeightMapping(source.weight.flatten(1), hardware)
+    layer = AnalogConv2d(
+        source.in_channels,
+        source.out_channels,
+        _pair(source.kernel_size),
+        hardware,
+        stride=_pair(source.stride),
+        padding=_pair(source.padding),
+        bias=source.bias is not None,
+        mapping=mapping,
+        **options,
+    )
+    return _with_bias(layer, source.bias)
+
+
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    return size[0], size[1]
+
+
+def _with_bias(layer: AnalogLayer, bias: Tensor | None) -> AnalogLayer:
+    if bias is not None:
+        layer.bias = nn.Parameter(bias.detach().clone())
+    return layer
+
+
+@torch.no_grad()
+def _digital(layer: AnalogLayer, *, as_programmed: bool) -> nn.Module:
+    core = layer.core
+    pair = core.targets()
+    programmed = difference(core.cells(pair, None)) / pair.unit
+    weight = (programmed if as_programmed else core.ideal_matrix()).T
+    bias = layer.bias is not None
+    match layer:
+        case AnalogLinear():
+            digital = nn.Linear(layer.in_features, layer.out_features, bias=bias)
+        case AnalogConv2d():
+            shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
+            digital = nn.Conv2d(*shape, bias=bias)
+        case _:
+            raise TypeError(f"no digital counterpart of {type(layer).__name__}")
+    digital.weight = nn.Parameter(weight.reshape(digital.weight.shape).clone())
+    if layer.bias is not None:
+        digital.bias = nn.Parameter(layer.bias.detach().clone())
+    return digital.train(layer.training)
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One analogue layer on its hardware."""
+
+    name: str
+    shape: tuple[int, int]
+    """[row, col]: inputs, outputs."""
+    tiles: int
+    cells: int
+    """Cells in use, two for each weight."""
+    utilisation: float
+    """Cells in use over cells of the tiles."""
+    g_min: Siemens
+    """Smallest conductance now, after programming."""
+    g_max: Siemens
+    """Largest conductance now."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The analogue layers of a model; prints itself as a table, conductances in µS."""
+
+    layers: tuple[LayerSummary, ...]
+
+    def __str__(self) -> str:
+        rows = [("layer", "rows x cols", "tiles", "cells", "used %", "g µS")]
+        for one in self.layers:
+            used, g = f"{100 * one.utilisation:.1f}", f"{one.g_min * 1e6:.3g} … {one.g_max * 1e6:.3g}"
+            rows.append((one.name, f"{one.shape[0]} x {one.shape[1]}", str(one.tiles), str(one.cells), used, g))
+        total = sum(one.tiles for one in self.layers), sum(one.cells for one in self.layers)
+        rows.append(("total", "", str(total[0]), str(total[1]), "", ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
+
+@torch.no_grad()
+def analog_summary(model: nn.Module) -> Summary:
+    """What the model's analogue layers take of their hardware."""
+    return Summary(tuple(_summary(name, layer) for name, layer in _some(model, "*")))
+
+
+def _summary(name: str, layer: AnalogLayer) -> LayerSummary:
+    core, hardware = layer.core, layer.hardware
+    g = core.cells(core.targets(), None)
+    tiles = len(list(core.tiling.places()))
+    return LayerSummary(
+        name=name,
+        shape=(core.row_count, core.col_count),
+        tiles=tiles,
+        cells=g.numel(),
+        utilisation=g.numel() / (tiles * hardware.rows * hardware.cols),
+        g_min=float(g.min()),
+        g_max=float(g.max()),
+    )
