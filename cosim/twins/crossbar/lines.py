@@ -1,0 +1,38 @@
+"""Resistance of word and bit lines, cut into blocks of neighbouring cells.
+
+Both kinds of line are described from their near end (driver or sense node, at a fixed potential) to their open far end.
+Position x of cell k is the resistance from the near end, r_end + (k + 1) r; blocks are cut in the middle of a segment.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Line:
+    """Stretch of line inside one block, seen from its cells.
+
+    With `near` and `far` the weights of the two end ports in the open-circuit voltage of each cell node [cell],
+    `impedance` [cell, cell] the voltage at one node per ampere into another with both ports grounded (Ω), and `through`
+    the conductance from port to port (S). A lumped line (no resistance) and the last stretch have no far port.
+    """
+
+    near: np.ndarray
+    far: np.ndarray
+    impedance: np.ndarray
+    through: float
+    has_far: bool
+
+
+def stretch(first: int, size: int, cells: int, r: float, r_end: float) -> Line:
+    """Cells `first` ... `first + size - 1` of a line of `cells` cells with `r` per segment."""
+    if r == 0:
+        return Line(np.ones(size), np.zeros(size), np.zeros((size, size)), 0.0, False)
+    start = r_end + (first + 0.5) * r if first else 0.0
+    x = r_end + (first + 1 + np.arange(size)) * r - start
+    last = first + size == cells
+    through = 0.0 if last else 1.0 / (r_end + (first + size + 0.5) * r - start)
+    far = x * through
+    impedance = np.minimum.outer(x, x) * (1.0 - np.maximum.outer(far, far))
+    return Line(1.0 - far, far, impedance, through, not last)
