@@ -1,0 +1,22 @@
+"""Twin of netlists/lif.py: `model` holds the mathematics and the module, `calibration` bench, fit and judgement."""
+
+from cosim.twins.lif.calibration import Overlay, analysis, bench, calibrate, overlay
+from cosim.twins.lif.model import Lif, LifFit, LifState, Train, discrete, spike, spike_times, step, trace, train
+
+__all__ = [
+    "Lif",
+    "LifFit",
+    "LifState",
+    "Overlay",
+    "Train",
+    "analysis",
+    "bench",
+    "calibrate",
+    "discrete",
+    "overlay",
+    "spike",
+    "spike_times",
+    "step",
+    "trace",
+    "train",
+]

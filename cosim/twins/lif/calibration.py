@@ -1,0 +1,216 @@
+"""Bench, fit and judgement of the LIF twin."""
+
+from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+
+from cosim.calibration import Record, Residual
+from cosim.engines import Engine, Options, SimulationError, Tran
+from cosim.twins.lif.model import LifFit, trace, train
+from cosim.waveforms import Waveforms
+from devicemodels.units import Second, Volt
+from netlists.lif import LifParams, build, neuron, testbench
+from netlists.spice import Element, Netlist, Pwl, V
+from netlists.stimuli import held
+
+NEURONS = 6
+"""Firing neurons of the bench; one more stays below threshold."""
+
+
+def options() -> Options:
+    """The solver options that get the resets right; netlists/lif.py says why."""
+    return Options(method="gear", reltol=1e-4)
+
+
+def currents(p: LifParams) -> np.ndarray:
+    """Input currents (A) of the bench: one below threshold, then from just above it to a fifth of i_max."""
+    lowest, highest = 1.09 * p.i_rheobase, 0.2 * p.i_max
+    if not highest > 2 * lowest:
+        raise ValueError(f"LifParams.i_max must be above {10 * lowest!r} A to be calibrated, got {p.i_max!r}; lower r_reset")
+    return np.concatenate([[0.6 * p.i_rheobase], np.geomspace(lowest, highest, NEURONS)])
+
+
+def _onset(p: LifParams) -> Second:
+    return p.tau / 60
+
+
+def bench(p: LifParams) -> Netlist:
+    """Neurons side by side, each with its own constant current and supply, from rest.
+
+    The one below threshold shows `tau` and `r`; the latencies of the others `v_threshold` and `delay`, their intervals
+    `t_refractory`, and the lowest membrane voltages between spikes `v_reset` and `r_reset`.
+    """
+    elements: list[Element] = []
+    for k, level in enumerate(currents(p)):
+        elements += [V(f"dd{k}", f"vdd{k}", "0", p.v_dd)]
+        elements += neuron(p, str(k), held((0.0, level), (0.0, _onset(p)), p.tau / 6000))
+    probes = [f"{signal}{k})" for k in range(NEURONS + 1) for signal in ("v(m", "v(out", "i(vdd")]
+    return Netlist("lif: bench", tuple(elements), tuple(probes), (build(p),))
+
+
+def analysis(p: LifParams) -> Tran:
+    """The analysis of the calibration."""
+    return Tran(stop=10 * p.tau, max_step=p.tau / 300, options=options())
+
+
+def rising_edges(waves: Waveforms, signal: str, level: Volt) -> np.ndarray:
+    """Times (s) at which a signal rises through `level`."""
+    t, v = waves.time, waves[signal]
+    k = np.flatnonzero((v[:-1] < level) & (v[1:] >= level))
+    return t[k] + (level - v[k]) / (v[k + 1] - v[k]) * (t[k + 1] - t[k])
+
+
+class _Observed(NamedTuple):
+    """What the bench said: currents, first spike after the onset, mean interval, held membrane; and the quiet neuron."""
+
+    i: np.ndarray
+    latency: np.ndarray
+    interval: np.ndarray
+    v_held: np.ndarray
+    time: np.ndarray
+    quiet: np.ndarray
+
+
+def _observe(p: LifParams, waves: Waveforms) -> _Observed:
+    spikes = [rising_edges(waves, f"v(out{k})", p.v_dd / 2) for k in range(1, NEURONS + 1)]
+    if short := [k + 1 for k, times in enumerate(spikes) if len(times) < 2]:
+        raise SimulationError(f"neurons {short} of the bench fired less than twice", hint="is the reset too weak?")
+    lowest = [
+        waves[f"v(m{k + 1})"][(waves.time > times[0]) & (waves.time < times[-1])].min() for k, times in enumerate(spikes)
+    ]
+    time = np.linspace(_onset(p), waves.time[-1], 400)[1:]
+    return _Observed(
+        currents(p)[1:],
+        np.array([times[0] for times in spikes]) - _onset(p),
+        np.array([np.diff(times).mean() for times in spikes]),
+        np.array(lowest),
+        time - _onset(p),
+        waves.at("v(m0)", time),
+    )
+
+
+def _residual(p: LifParams, fit: LifFit, seen: _Observed) -> np.ndarray:
+    def rise(v: np.ndarray | float) -> np.ndarray:
+        return fit.tau * np.log((fit.r * seen.i - v) / (fit.r * seen.i - fit.v_threshold))
+
+    at_onset = p.v_reset * np.exp(-_onset(p) / fit.tau)
+    v_held = fit.v_reset + fit.r_reset * seen.i
+    quiet = fit.r * currents(p)[0] * -np.expm1(-seen.time / fit.tau) + at_onset * np.exp(-seen.time / fit.tau)
+    return np.concatenate(
+        [
+            (rise(at_onset) + fit.delay) / seen.latency - 1,
+            (rise(v_held) + fit.t_refractory) / seen.interval - 1,
+            (v_held - seen.v_held) / p.v_threshold,
+            (quiet - seen.quiet) / p.v_threshold / np.sqrt(len(quiet)),
+        ]
+    )
+
+
+def calibrate(p: LifParams, engine: Engine) -> Record:
+    """Least squares on latencies, intervals, held voltages and a subthreshold charge curve; judged on `overlay`."""
+    netlist, tran = bench(p), analysis(p)
+    waves = engine.run(netlist, tran)
+    seen = _observe(p, waves)
+    scale = np.array([p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory])
+    first = asdict(LifFit.ideal(p))
+
+    def decode(x: np.ndarray) -> LifFit:
+        return LifFit(**dict(zip(first, (x * scale).tolist(), strict=True)))
+
+    start = np.array(list(first.values())) / scale
+    solution = least_squares(lambda x: _residual(p, decode(x), seen), start, xtol=1e-12)
+    fit = decode(solution.x)
+    error = _residual(p, fit, seen)[: 2 * NEURONS]
+    unseen = _overlay(p, engine, fit)
+    spread = unseen.errors()
+    return Record(
+        circuit="lif",
+        params=asdict(p),
+        fit=asdict(fit),
+        digest=netlist.digest,
+        engine=waves.engine,
+        analysis=repr(tran),
+        bench=Residual(float(np.abs(error).max()), float(np.sqrt(np.mean(error**2)))),
+        unseen=Residual(float(np.abs(spread).max()), float(np.sqrt(np.mean(spread**2)))),
+        domain={"i": (-0.5 * p.i_rheobase, float(seen.i[-1]))},
+        extra=_energies(p, waves) | {"unseen_spikes": float(len(spread))},
+    )
+
+
+def _energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
+    """Energy per spike (J) at the third firing current of the bench (A), integrated over whole periods of the waveforms.
+
+    supply: from v_dd, charging the output. input: from the current source. reset: lost in the reset switch, which is
+    the input's energy less what the leak took, since the membrane ends each period where it began.
+    """
+    k = 3
+    spikes = rising_edges(waves, f"v(out{k})", p.v_dd / 2)
+    inside = (waves.time >= spikes[0]) & (waves.time <= spikes[-1])
+    t, v, count = waves.time[inside], waves[f"v(m{k})"][inside], len(spikes) - 1
+    i = float(currents(p)[k])
+    supply = -p.v_dd * np.trapezoid(waves[f"i(vdd{k})"][inside], t) / count
+    source = i * np.trapezoid(v, t) / count
+    leak = np.trapezoid(v**2, t) / p.r_leak / count
+    return {
+        "energy_current": i,
+        "energy_per_spike_supply": float(supply),
+        "energy_per_spike_input": float(source),
+        "energy_per_spike_reset": float(source - leak),
+    }
+
+
+class Overlay(NamedTuple):
+    """Circuit and twin over the same times (s): input current (A), membrane voltages (V); and both spike trains (s)."""
+
+    time: np.ndarray
+    stimulus: np.ndarray
+    circuit: np.ndarray
+    twin: np.ndarray
+    circuit_spikes: np.ndarray
+    twin_spikes: np.ndarray
+
+    def errors(self) -> np.ndarray:
+        """Twin's spike times less the circuit's, each over the interval before it; raises when the counts differ."""
+        if len(self.circuit_spikes) != len(self.twin_spikes):
+            raise SimulationError(
+                f"the circuit fires {len(self.circuit_spikes)} times, its twin {len(self.twin_spikes)} times",
+                hint="calibrate over a range of currents that the circuit can follow",
+            )
+        return (self.twin_spikes - self.circuit_spikes) / np.diff(self.circuit_spikes, prepend=0.0)
+
+
+def overlay(p: LifParams, engine: Engine, record: Record) -> Overlay:
+    """The unseen stimulus, random currents with pauses and negative ones, in `engine` and in the twin."""
+    return _overlay(p, engine, LifFit(**record.fit))
+
+
+def random_currents(p: LifParams, segments: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times (s) of the changes, the first 0, and currents (A): a quarter pauses, an eighth negative, the rest log-uniform."""
+    generator = np.random.default_rng(seed)
+    changes = np.concatenate([[0.0], np.cumsum(p.tau * generator.uniform(0.3, 3.0, segments - 1))])
+    kind = generator.random(segments)
+    lowest, highest = currents(p)[[1, -1]]
+    firing: np.ndarray = np.exp(generator.uniform(np.log(lowest), np.log(highest), segments))
+    negative = -0.5 * p.i_rheobase * generator.random(segments)
+    return changes, np.where(kind < 0.25, 0.0, np.where(kind < 0.375, negative, firing))
+
+
+def _overlay(p: LifParams, engine: Engine, fit: LifFit, segments: int = 24, seed: int = 1) -> Overlay:
+    changes, levels = random_currents(p, segments, seed)
+    stimulus: Pwl = held(levels.tolist(), changes.tolist(), p.tau / 6000)
+    stop: Second = changes[-1] + p.tau
+    waves = engine.run(testbench(p, stimulus), Tran(stop=stop, max_step=p.tau / 300, options=options()))
+    time = waves.time
+    twin = train(fit, torch.from_numpy(changes), torch.from_numpy(levels), stop, p.v_reset)
+    current = np.interp(time, *np.array(stimulus.points).T)
+    return Overlay(
+        time,
+        current,
+        np.array(waves["v(m)"]),
+        trace(fit, twin.pieces, torch.from_numpy(time.copy())).numpy(),
+        rising_edges(waves, "v(out)", p.v_dd / 2),
+        twin.times.numpy(),
+    )
