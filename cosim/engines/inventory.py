@@ -10,7 +10,7 @@ REWRITTEN = re.compile(r"^[egcl]\S*\s.*(=|\{|'|poly)", re.IGNORECASE)
 
 
 def device_count(text: str) -> int | None:
-    """Devices of the text after expanding subcircuits, or None where lines stand for a number of devices unknown here."""
+    """Devices of the text after expanding subcircuits; None where a line stands for an unknown number of devices."""
     bodies = _bodies(text)
     if bodies is None:
         return None
@@ -27,7 +27,7 @@ def _bodies(text: str) -> dict[str, tuple[int, list[str]]] | None:
     done: dict[str, tuple[int, list[str]]] = {}
     name, own, used = "", 0, []
     main: tuple[int, list[str]] = (0, [])
-    for line in _statements(text):
+    for line in statements(text):
         first = line[0].lower()
         if first == ".":
             if line[:7].lower() == ".subckt":
@@ -49,7 +49,7 @@ def _bodies(text: str) -> dict[str, tuple[int, list[str]]] | None:
     return done
 
 
-def _statements(text: str) -> list[str]:
+def statements(text: str) -> list[str]:
     """The lines after the title, continuations joined, without comments and control blocks."""
     joined: list[str] = []
     in_control = False

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -28,8 +29,8 @@ SCRIPTS = {"SPICE_SCRIPTS": str(Path(__file__).parent)}
 class NgspiceBatch(Engine):
     """ngspice as a subprocess.
 
-    `timeout` (s) and `file_limit` (bytes of raw file) bound a run; `keep` is a folder in which deck, log and raw file of
-    every run stay; `executable` is a name on the PATH or a path. An answer that the trust checks doubt raises
+    `timeout` (s) and `file_limit` (bytes of raw file) bound a run; `keep` is a folder in which deck, log and raw file
+    of every run stay; `executable` is a name on the PATH or a path. An answer that the trust checks doubt raises
     SimulationError, unless `allow_suspect`; then the waveforms carry the suspicions.
     """
 
@@ -55,7 +56,8 @@ class NgspiceBatch(Engine):
         command = [self.executable, "-n", "-b", "-r", "out.raw", "deck.cir"]
         with run_folder(self.keep) as folder:
             ended = execute(command, folder, ("deck.cir", text), self.limits, SCRIPTS)
-            check(ended, analysis, osdi)
+            ended = replace(ended, log=trust.tidy(ended.log))
+            check(ended, netlist, analysis, osdi)
             try:
                 plots = rawfile.read(folder / "out.raw")
             except rawfile.RawfileError as error:
@@ -66,15 +68,17 @@ class NgspiceBatch(Engine):
             with_axis(plots[0].vectors),
             ended=ended,
             version=version,
-            doubts=trust.suspicions(ended.log),
+            doubts=trust.suspicions(ended.log) + trust.floating(text, analysis),
             allow_suspect=self.allow_suspect,
         )
 
 
-def check(ended: Ended, analysis: Analysis, osdi: list[Path]) -> None:
+def check(ended: Ended, netlist: Netlist, analysis: Analysis, osdi: list[Path]) -> None:
     """Everything an ngspice log can reveal; raises SimulationError."""
     if osdi and re.search(r"osdi: no such command", ended.log):
         raise ended.error("this ngspice cannot load Verilog-A models (it was built without OSDI)", INSTALL)
+    if "no data saved for" in ended.log:
+        raise ended.error(f"ngspice knows none of {', '.join(netlist.probes)}", "check the spelling of the probes")
     if line := trust.fatal_line(ended.log):
         doubts = trust.suspicions(ended.log)
         before = f" after: {'; '.join(doubts)}" if doubts else ""

@@ -8,7 +8,6 @@ import tempfile
 import threading
 import weakref
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +72,8 @@ class NgspiceShared(Engine):
             finally:
                 if not whole:
                     self.close()
-        ended = Ended(text, "libngspice: run", answer["log"], answer["exit"] or 0)
-        check(ended, analysis, osdi)
+        ended = Ended(text, "libngspice: run", trust.tidy(answer["log"]), answer["exit"] or 0)
+        check(ended, netlist, analysis, osdi)
         if not answer["vectors"]:
             raise ended.error("ngspice gave no answer")
         vectors = _with_axis(answer["vectors"])
@@ -84,7 +83,7 @@ class NgspiceShared(Engine):
             vectors,
             ended=ended,
             version=worker.version,
-            doubts=trust.suspicions(ended.log),
+            doubts=trust.suspicions(ended.log) + trust.floating(text, analysis),
             allow_suspect=self.allow_suspect,
         )
 

@@ -1,7 +1,7 @@
 """The process behind engine `ngspice-shared`: PySpice's libngspice, fed with decks through a connection.
 
-A program of its own, started by `ngspice_shared.py`; it imports nothing of memspice, and nothing of memspice imports it,
-so PySpice (GPL) is loaded in this process only. PySpice 1.5 takes every line on stderr for an error and forgets the
+A program of its own, started by `ngspice_shared.py`; it imports nothing of memspice, and nothing there imports it, so
+PySpice (GPL) is loaded in this process only. PySpice 1.5 takes every line on stderr for an error and forgets the
 circuits it has run; the subclass and `remcirc` correct that. What the log says is judged by `trust.py` in the parent.
 """
 
@@ -22,7 +22,7 @@ class Library(NgSpiceShared):
     @staticmethod
     def _send_char(message_c, ngspice_id, user_data) -> int:
         library = ffi.from_handle(user_data)
-        _, _, line = ffi_string_utf8(message_c).partition(" ")
+        line = str(ffi_string_utf8(message_c)).partition(" ")[2]
         library._stdout.append(line)
         return 0
 

@@ -1,8 +1,8 @@
 """One simulator subprocess: bounded in time, processor time and file size, and never left behind.
 
-A run that is interrupted (timeout, Ctrl-C, an error in the caller) takes its whole process group with it. The limits are
-set by a line of shell and not by `preexec_fn`, which may deadlock in a program with threads. The limit on processor time
-also ends a run whose caller was killed outright.
+A run that is interrupted (timeout, Ctrl-C, an error in the caller) takes its whole process group with it. The limits
+are set by a line of shell and not by `preexec_fn`, which may deadlock in a program with threads. The limit on processor
+time also ends a run whose caller was killed outright.
 """
 
 import math
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cosim.engines.base import SimulationError
 from devicemodels.units import POSITIVE, Count, Second, validate
@@ -60,11 +60,11 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
-    def start(self, command: list[str], **options) -> subprocess.Popen[bytes]:
+    def start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._closed:
                 raise SimulationError("the run was cancelled before it started")
-            process = subprocess.Popen(command, start_new_session=True, **options)
+            process: subprocess.Popen[bytes] = subprocess.Popen(command, start_new_session=True, **options)
             self._running.add(process)
         return process
 
@@ -140,7 +140,7 @@ def _wait(command: list[str], folder: Path, log: Path, limits: Limits, env: Mapp
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1"} | env,
+            env={**os.environ, "OMP_NUM_THREADS": "1", **env},
         )
     try:
         return process.wait(limits.timeout)

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cosim.engines import inventory
 from cosim.engines.base import Ac, Analysis, Dc, Noise, Op, SimulationError, Tran
 from cosim.engines.process import Ended
+from cosim.engines.topology import floating_nodes
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
 
@@ -16,9 +18,14 @@ SPECTRA = ("onoise_spectrum", "inoise_spectrum")
 ECHO = re.compile(r"^(Circuit:|binary raw file|\S+\s+[-+.\de]+(\s+[-+.\de]+)?(\s+\*)?$)", re.IGNORECASE)
 """Lines that repeat names chosen by the user: the title and the tables of node voltages."""
 
+ACCOUNT = re.compile(
+    r"(Total (analysis|elapsed) time|Total DRAM|DRAM currently|(Maximum|Current) ngspice program size"
+    r"|Shared ngspice pages|Text \(code\) pages|Stack =|Library pages)"
+)
+
 FATAL = re.compile(
     r"aborted|interrupted|not parsed|\bfatal\b|timestep too small|timestep = .* trouble|can'?t find|no such|ignored"
-    r"|unknown|unrecognized|undefined|syntax error|\berror\b|incomplete or empty netlist|is too small|replaced with '\*'"
+    r"|unknown|unrecognized|undefined|\berror\b|incomplete or empty netlist|is too small|replaced with '\*'"
     r"|could not|not found|failed to|iteration limit|non-existent|\bnan\b",
     re.IGNORECASE,
 )
@@ -29,17 +36,35 @@ SUSPECT = re.compile(
 
 
 def _lines(log: str) -> list[str]:
-    return [line.strip() for line in log.splitlines() if not ECHO.match(line.strip())]
+    return [line for raw in log.splitlines() if (line := raw.strip()) and not ECHO.match(line)]
+
+
+def tidy(log: str) -> str:
+    """The log without empty lines and without the account of time and memory at its end."""
+    return "\n".join(line for line in log.splitlines() if line.strip() and not ACCOUNT.match(line))
 
 
 def fatal_line(log: str) -> str | None:
-    """The first line of an ngspice log that means that the answer must not be used."""
-    return next((line for line in _lines(log) if FATAL.search(line) and not line.startswith("Note:")), None)
+    """The first line of an ngspice log that means that the answer must not be used, and two lines of explanation."""
+    lines = _lines(log)
+    for k, line in enumerate(lines):
+        if FATAL.search(line) and not line.startswith("Note:"):
+            return " / ".join(lines[k : k + 3])
+    return None
 
 
 def suspicions(log: str) -> tuple[str, ...]:
     """Lines of an ngspice log that mean that it fell back to another way of finding the operating point, each once."""
     return tuple(dict.fromkeys(line for line in _lines(log) if SUSPECT.search(line)))
+
+
+def floating(deck: str, analysis: Analysis) -> tuple[str, ...]:
+    """A sentence when nodes of the deck have no path to ground, which ngspice may answer with zeros."""
+    transient = isinstance(analysis, Tran)
+    uic = isinstance(analysis, Tran) and analysis.uic
+    nodes = floating_nodes(inventory.statements(deck), capacitors=uic, held=transient)
+    more = f" and {len(nodes) - 5} more" if len(nodes) > 5 else ""
+    return (f"no dc path to ground from {', '.join(nodes[:5])}{more}",) if nodes else ()
 
 
 def incomplete(analysis: Analysis, axis: np.ndarray) -> str | None:

@@ -57,7 +57,7 @@ class Vacask(Engine):
 
 
 def _read(ended: Ended, raw: Path) -> dict[str, np.ndarray]:
-    """The vectors; VACASK ends with exit code 0 after a failure too, but then there is no raw file, or a line says so."""
+    """The vectors; VACASK ends with exit code 0 after a failure too: then there is no raw file, or a line says so."""
     said = (line.strip() for line in ended.log.splitlines() if not line.startswith("This is vacask"))
     if line := next((line for line in said if FATAL.search(line)), None):
         raise ended.error(f"VACASK reports: {line}", "the deck is in this error's .deck")
