@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Residual:
@@ -18,6 +20,11 @@ class Residual:
     worst: float
     rms: float
 
+    @staticmethod
+    def of(errors: np.ndarray, swing: float) -> "Residual":
+        """The residual of `errors`, in the unit of `swing`."""
+        return Residual(float(np.abs(errors).max() / swing), float(np.sqrt(np.mean(np.square(errors))) / swing))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -25,7 +32,7 @@ class Record:
 
     `params` are the circuit's parameters, `fit` the twin's; `digest` and `analysis` identify what `engine` simulated;
     `bench` is the residual of the fit, `unseen` that on a second stimulus the fit never saw; `domain` gives, for each
-    named quantity, the range inside which the residuals hold; `extra` holds further measured results (energy in J, ...).
+    named quantity, the range inside which the residuals hold; `extra` holds further measured results in SI units.
     """
 
     circuit: str
