@@ -67,6 +67,7 @@ class AnalogCore(nn.Module):
         self.frame: int | None = None
         self.engine: Engine | None = None
         self.workers: int | None = None
+        self.progress: Callable[[int, int], None] | bool | None = None
         self.recorder: Callable[[Read], None] | None = None
         self._fidelity = "ideal"
         self.fidelity = fidelity
@@ -96,7 +97,8 @@ class AnalogCore(nn.Module):
         if self.fidelity == "ideal" and self.cells.exact(self.frame):
             return self.ideal_matrix()
         pair = self.targets()
-        return (difference(self.effective(self.cells(pair, self.frame))) / pair.unit).to(pair.pos.dtype)
+        g = self.effective(self.cells(pair, self.frame), self.fidelity)
+        return (difference(g) / pair.unit).to(pair.pos.dtype)
 
     def ideal_matrix(self) -> Float[Tensor, "row col"]:
         """The weights that the targets of the cells stand for."""
@@ -116,12 +118,12 @@ class AnalogCore(nn.Module):
             )
         return pair
 
-    def effective(self, g: Float[Tensor, "row col2"]) -> Float[Tensor, "row col2"]:
+    def effective(self, g: Float[Tensor, "row col2"], fidelity: str) -> Float[Tensor, "row col2"]:
         """Conductances (S) between each row and each bit line of the tiles, lines included (float64 where solved)."""
-        if self.fidelity == "ideal":
+        if fidelity == "ideal":
             return g
         self._check(g)
-        if self.fidelity == "twin":
+        if fidelity == "twin":
             return self.tiling.map(g, lambda tiles: first_order(tiles, self.hardware.crossbar))
         return self._solve_lines(g)
 
@@ -179,16 +181,19 @@ class AnalogCore(nn.Module):
             i, solved = self._simulate(v, g)
             if torch.is_grad_enabled() and (v.requires_grad or g.requires_grad):
                 # The value is the simulator's, the derivative that of the solved lines.
-                lines = self._products(v, g)
+                lines = self.products(v, g, "exact")
                 i = lines + (i - lines).detach()
         else:
-            i = self._products(v, g)
+            i = self.products(v, g, self.fidelity)
         if self.recorder is not None:
             self.recorder(Read(v.detach(), g.detach(), i.detach(), solved))
         return i
 
-    def _products(self, v: Tensor, g: Tensor) -> Float[Tensor, "batch band col2"]:
-        lines = self.effective(g)
+    def products(
+        self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"], fidelity: str
+    ) -> Float[Tensor, "batch band col2"]:
+        """Bit-line currents (A) of every row group by matrix products, at a fidelity other than "spice"."""
+        lines = self.effective(g, fidelity)
         return self.tiling.products(v.to(lines.dtype), lines)
 
     def _simulate(self, v: Tensor, g: Tensor) -> tuple[Tensor, spice.Solved]:
@@ -196,8 +201,9 @@ class AnalogCore(nn.Module):
             remedy = 'call set_fidelity(model, "spice", engine=ENGINES["ngspice"]())'
             raise ValueError(f'fidelity "spice" needs an engine, got None; {remedy}')
         self._check(g)
-        p = self.hardware.crossbar
-        found, solved = spice.currents(v, g, self.tiling, p, self.engine, workers=self.workers)
+        found, solved = spice.currents(
+            v, g, self.tiling, self.hardware.crossbar, self.engine, workers=self.workers, progress=self.progress
+        )
         return found.to(v.device), solved
 
     def sense(self, i: Float[Tensor, "batch band col2"]) -> Float[Tensor, "batch band col2"]:
@@ -216,4 +222,4 @@ class AnalogCore(nn.Module):
         return (rows * self.hardware.g_max * self.hardware.v_read).unsqueeze(1)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_solved": None, "recorder": None}
+        return {**self.__dict__, "_solved": None, "recorder": None, "progress": None}

@@ -1,6 +1,6 @@
 """The tiles of a layer solved by a circuit simulator: every tile is one netlist, a batch of reads one sweep of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ def currents(
     engine: Engine,
     *,
     workers: int | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
 ) -> tuple[Float[Tensor, "batch band col2"], Solved]:
     """Bit-line currents (A) of every row group of tiles, in float64, for row voltages `v` (V) and conductances `g` (S).
 
@@ -57,19 +58,20 @@ def currents(
     volts, siemens = v.detach().double().cpu().numpy(), g.detach().double().cpu().numpy()
     unique = [np.unique(volts[:, rows], axis=0, return_inverse=True) for rows in tiling.rows]
     jobs = [job for place in tiling.places() for job in _jobs(place, unique[place[0]][0], siemens, tiling, p)]
-    found = run_many([(job.netlist, job.analysis) for job in jobs], engine, workers=workers)
+    found = run_many([(job.netlist, job.analysis) for job in jobs], engine, workers=workers, progress=progress)
     result = np.empty((len(volts), len(tiling.rows), siemens.shape[1]))
-    engines = set()
+    engines, digests = set(), []
     solved = {place: np.empty((len(unique[place[0]][0]), _width(tiling, place))) for place in tiling.places()}
     for job, waves in zip(jobs, found, strict=True):
         if isinstance(waves, SimulationError):
             raise waves
         solved[job.place][job.reads] = _signals(waves, _width(tiling, job.place))
         engines.add(waves.engine)
+        digests.append(waves.digest)
     for (band, cols), values in solved.items():
         result[:, band, tiling.cols[cols]] = values[unique[band][1].reshape(-1)]
     solves = sum(len(values) for values in solved.values())
-    report = Solved(tuple(job.netlist.digest for job in jobs), solves, ", ".join(sorted(engines)))
+    report = Solved(tuple(digests), solves, ", ".join(sorted(engines)))
     return torch.from_numpy(result), report
 
 
