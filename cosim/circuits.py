@@ -6,8 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+import netlists.integrator
+import netlists.lif
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
+from cosim.twins import integrator, lif
 from netlists.spice import Netlist, Subckt
 
 
@@ -33,4 +36,27 @@ class Circuit:
     respond: Callable[[Any, Tensor], Tensor]
 
 
-CIRCUITS: dict[str, Circuit] = {}
+CIRCUITS: dict[str, Circuit] = {
+    "integrator": Circuit(
+        params=netlists.integrator.IntegratorParams(),
+        build=netlists.integrator.build,
+        veriloga=netlists.integrator.veriloga,
+        bench=integrator.bench,
+        analysis=integrator.analysis,
+        calibrate=integrator.calibrate,
+        twin=integrator.Integrator.from_record,
+        unseen=integrator.unseen,
+        respond=integrator.respond,
+    ),
+    "lif": Circuit(
+        params=netlists.lif.LifParams(),
+        build=netlists.lif.build,
+        veriloga=netlists.lif.veriloga,
+        bench=lif.bench,
+        analysis=lif.analysis,
+        calibrate=lif.calibrate,
+        twin=lif.Lif.from_record,
+        unseen=lif.unseen,
+        respond=lif.respond,
+    ),
+}

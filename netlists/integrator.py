@@ -87,7 +87,7 @@ def build(p: IntegratorParams, *, view: View = "spice", name: str = "integrator"
 
 
 def veriloga(p: IntegratorParams) -> str:
-    """The Verilog-A module `integrator` with the values of p as defaults: r, c and switches around the op-amp's module."""
+    """The Verilog-A module `integrator` with the values of p: r, c and switches, to wire around the op-amp's module."""
     text = (files("netlists") / "integrator.va").read_text()
     for name, value in _instance_parameters(p).items():
         text, found = re.subn(rf"(parameter real {name} = )\S+?(?=[ ;])", rf"\g<1>{number(value)}", text)

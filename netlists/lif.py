@@ -148,7 +148,9 @@ def testbench(p: LifParams, current: Stimulus | float, *, view: View = "spice") 
 def neuron(p: LifParams, mark: str, current: Stimulus | float) -> tuple[I, X, Ic]:
     """A neuron with nodes m<mark>, out<mark>, vdd<mark>, its input current and its start."""
     if (peak := _peak(current)) >= p.i_max:
-        raise ValueError(f"the input current must stay below LifParams.i_max = {p.i_max!r} A, got {peak!r} A; lower r_reset")
+        raise ValueError(
+            f"the input current must stay below LifParams.i_max = {p.i_max!r} A, got {peak!r} A; lower r_reset"
+        )
     dc, wave = (current, None) if isinstance(current, float | int) else (0.0, current)
     m, out, vdd = (f"{port}{mark}" for port in PORTS)
     start = Ic({m: p.v_reset, out: 0.0})

@@ -83,7 +83,7 @@ def _phi(x: Tensor) -> Tensor:
 
 
 def _time_to(distance: Tensor, rate: Tensor, decay: Tensor) -> Tensor:
-    """Time in which w moves by `distance`, starting at `rate` that decays by `decay`; infinity when it never gets there."""
+    """Time in which w moves by `distance`, starting at `rate` that decays by `decay`; infinity when it never does."""
     still = rate == 0
     linear = distance / torch.where(still, 1.0, rate)
     z = decay * linear
@@ -215,7 +215,6 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
     )
     fit = decode(solution.x)
     error = residual(solution.x) * supply
-    unseen = _overlay(p, engine, Integrator(p, fit))
     return Record(
         circuit="integrator",
         params=_flat(p),
@@ -224,9 +223,20 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
         engine=waves.engine,
         analysis=repr(tran),
         bench=_residual(error, fit),
-        unseen=_residual(unseen.twin - unseen.circuit, fit),
+        unseen=unseen(p, Integrator(p, fit), engine),
         domain={"u": (min(plan.levels), max(plan.levels)), "duration": (0.0, plan.stop - p.t_load)},
     )
+
+
+def unseen(p: IntegratorParams, twin: Integrator, engine: Engine) -> Residual:
+    """How far the twin is off on `overlay`'s stimulus."""
+    seen = _overlay(p, engine, twin)
+    return _residual(seen.twin - seen.circuit, twin.fit)
+
+
+def respond(twin: Integrator, u: Float[Tensor, "batch time"]) -> Float[Tensor, "batch time"]:
+    """Output (V) for the input u in units of half the positive rail, in steps of r c / 10."""
+    return twin(0.5 * twin.p.opamp.v_high * u, 0.1 * twin.p.tau)[0]
 
 
 def _residual(error: np.ndarray, fit: IntegratorFit) -> Residual:

@@ -1,6 +1,6 @@
 """Twin of netlists/lif.py: `model` holds the mathematics and the module, `calibration` bench, fit and judgement."""
 
-from cosim.twins.lif.calibration import Overlay, analysis, bench, calibrate, overlay
+from cosim.twins.lif.calibration import Overlay, analysis, bench, calibrate, overlay, respond, transient, unseen
 from cosim.twins.lif.model import Lif, LifFit, LifState, Train, discrete, spike, spike_times, step, trace, train
 
 __all__ = [
@@ -14,9 +14,12 @@ __all__ = [
     "calibrate",
     "discrete",
     "overlay",
+    "respond",
     "spike",
     "spike_times",
     "step",
     "trace",
     "train",
+    "transient",
+    "unseen",
 ]

@@ -1,7 +1,7 @@
 """The LIF neuron as equations: exact exponentials between events, in continuous time and in time steps.
 
-    tau dv/dt = r i - v                              until v = v_threshold, at the time t:
-    output spike at t + delay, v = v_reset + r_reset i until t + t_refractory, then on from there
+tau dv/dt = r i - v                              until v = v_threshold, at the time t:
+output spike at t + delay, v = v_reset + r_reset i until t + t_refractory, then on from there
 """
 
 from dataclasses import dataclass
@@ -173,12 +173,16 @@ def step(
 
 
 def discrete(
-    i: Float[Tensor, "*batch time"], retention: One, threshold: One, u: Float[Tensor, "*batch"] | None = None, slope: One = 5.0
+    i: Float[Tensor, "*batch time"],
+    retention: One,
+    threshold: One,
+    u: Float[Tensor, "*batch"] | None = None,
+    slope: One = 5.0,
 ) -> tuple[Float[Tensor, "*batch time"], Float[Tensor, "*batch"]]:
     """The neuron of the spiking-network papers: u ← retention·u + i, spike and u ← 0 where u ≥ threshold.
 
-    It is the circuit fed with charge packets: i is the packet over c (V), retention = exp(-dt / tau). Returns the spikes
-    and the last u, after its reset.
+    It is the circuit fed with charge packets: i is the packet over c (V), retention = exp(-dt / tau). Returns the
+    spikes and the last u, after its reset.
     """
     u = torch.zeros_like(i[..., 0]) if u is None else u
     spikes = []
@@ -191,7 +195,7 @@ def discrete(
 
 
 class Lif(nn.Module):
-    """Calibrated neurons in time steps; `slope` is the sharpness of the surrogate gradient, per swing of the membrane."""
+    """Calibrated neurons in time steps; `slope` is the sharpness of the surrogate gradient per membrane swing."""
 
     def __init__(
         self,
