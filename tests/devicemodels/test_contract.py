@@ -1,0 +1,302 @@
+"""What every device must do; a new row of DEVICES is tested by existing.
+
+SPICE subcircuit, Verilog-A (in every engine that takes it) and torch are compared at the engine's own time points. The
+steps are 1/4000 of the drive with reltol 1e-6: the worst difference seen is 8e-5 of the swing, at the corners of the
+pulses, and it falls with the step (test_step_error_falls).
+"""
+
+import re
+import subprocess
+import sys
+from dataclasses import asdict, fields, replace
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+import torch
+
+from cosim.engines import Dc, Op, Options, Tran
+from devicemodels import DEVICES, Device, device, device_of
+from devicemodels.units import Range
+from tests.devicemodels.benches import (
+    STEPS,
+    STIMULI,
+    TIGHT,
+    VIEWS,
+    loop,
+    oracle,
+    recorded,
+    restarted,
+    simulate,
+)
+
+SWING_ERROR = 2e-4
+EXACT = 1e-9
+# The current of a nonlinear cell is as good as the last Newton step: at reltol 1e-3 a read is 1e-3 wrong.
+CONVERGED = Options(reltol=1e-9, vntol=1e-15, abstol=1e-21)
+NUMBER = r"[-+]?[\d.]+(?:e[-+]?\d+)?"
+
+each_device = pytest.mark.parametrize("d", DEVICES.values(), ids=lambda d: d.name)
+each_view = pytest.mark.parametrize("view", VIEWS, ids="-".join)
+each_stimulus = pytest.mark.parametrize("stimulus", STIMULI)
+each_set = pytest.mark.parametrize(
+    ("d", "p"), [pytest.param(d, p, id=f"{d.name}-{s}") for d in DEVICES.values() for s, p in d.published.items()]
+)
+
+
+def bounds(d: Device) -> tuple[float, float]:
+    """The range that the parameter class declares for the state at t = 0."""
+    hint = get_type_hints(d.params, include_extras=True)[d.state]
+    allowed = next(m for m in hint.__metadata__ if isinstance(m, Range))
+    return allowed.low, allowed.high
+
+
+def swing(values: np.ndarray) -> float:
+    return float(np.abs(values).max())
+
+
+def assert_follows(
+    d: Device, p: Any, x: np.ndarray, i: np.ndarray, v: np.ndarray, x_true: np.ndarray, i_true: np.ndarray
+):
+    """State and current within SWING_ERROR of the oracle's; the current also within what the state's error does to it,
+    which near the low-resistance state of vteam is 300 times more."""
+    state = torch.tensor(x_true).requires_grad_()
+    d.model.current(p, state, torch.tensor(v)).sum().backward()
+    assert state.grad is not None
+    np.testing.assert_allclose(x, x_true, rtol=0, atol=SWING_ERROR * swing(x_true))
+    allowed = SWING_ERROR * (swing(i_true) + state.grad.abs().numpy() * swing(x_true))
+    assert (np.abs(i - i_true) <= allowed).all()
+
+
+@each_device
+@each_view
+@each_stimulus
+def test_engine_equals_torch(d, view, stimulus):
+    waves = recorded(d.name, view, stimulus)
+    x, i = oracle(d, d.params(), STIMULI[stimulus](d), waves.time)
+    assert_follows(d, d.params(), waves["v(x)"], -waves["i(va)"], waves["v(a)"], x, i)
+
+
+def moved(value: float) -> tuple[float, ...]:
+    """Other values of a parameter, in the order in which to try them."""
+    if isinstance(value, int):
+        return (1 - value,)
+    return (value / 2, value / 100, value * 10) if value else (1e-9,)
+
+
+@each_device
+@pytest.mark.parametrize("language", ["spice", "veriloga"])
+def test_every_parameter_acts_and_acts_as_in_torch(d, language):
+    """Each instance parameter, moved far enough to change the loop, changes it as it does in torch."""
+    times = np.linspace(0.01, 0.99, 200) * d.drive.duration
+    before = oracle(d, d.params(), loop(d), times)[1]
+    for field in fields(d.params):
+        value = getattr(d.params(), field.name)
+        for other in moved(value):
+            p = replace(d.params(), **{field.name: other})
+            x, after = oracle(d, p, loop(d), times)
+            if np.abs(after - before).max() > 0.01 * swing(before):
+                break
+        else:
+            pytest.fail(f"{field.name} changes nothing in the loop")
+        analysis = Tran(stop=d.drive.duration, max_step=d.drive.duration / STEPS, options=TIGHT)
+        waves = simulate(("ngspice", language), d, p, analysis, wave=loop(d))
+        assert_follows(d, p, waves.at("v(x)", times), -waves.at("i(va)", times), waves.at("v(a)", times), x, after)
+
+
+@each_view
+def test_step_error_falls(view):
+    d = DEVICES["vteam"]
+    errors = []
+    for steps in (500, 8000):
+        analysis = Tran(stop=d.drive.duration, max_step=d.drive.duration / steps, options=TIGHT)
+        waves = simulate(view, d, d.params(), analysis, wave=loop(d))
+        errors.append(np.abs(waves["v(x)"] - oracle(d, d.params(), loop(d), waves.time)[0]).max())
+    assert errors[1] < errors[0] / 4
+
+
+@each_device
+@each_view
+def test_loop_is_pinched_and_switching_devices_show_hysteresis(d, view):
+    waves = recorded(d.name, view, "loop")
+    quarter = d.drive.duration / 4
+    i = -waves.at("i(va)", np.array([0.0, 2 * quarter, 4 * quarter]))
+    np.testing.assert_allclose(i, 0.0, rtol=0, atol=1e-12)
+    up, down = -waves.at("i(va)", np.array([0.5, 1.5]) * quarter)
+    x = waves.at("v(x)", np.array([0.0, 2 * quarter]))
+    if x[0] == pytest.approx(x[1], rel=1e-9):
+        assert up == pytest.approx(down, rel=1e-6)
+    else:
+        assert abs(up - down) > 0.1 * abs(up)
+
+
+@each_device
+@each_view
+@each_stimulus
+def test_cell_is_passive(d, view, stimulus):
+    waves = recorded(d.name, view, stimulus)
+    power = -waves["i(va)"] * waves["v(a)"]
+    assert power.min() >= -1e-12 * power.max()
+
+
+@each_device
+@each_view
+@each_stimulus
+def test_state_stays_within_bounds(d, view, stimulus):
+    low, high = bounds(d)
+    x = recorded(d.name, view, stimulus)["v(x)"]
+    assert x.min() >= low - 1e-5 * swing(x) and x.max() <= high + 1e-5 * swing(x)
+
+
+@each_device
+@each_view
+def test_coarse_steps_at_default_tolerance_keep_the_bounds(d, view):
+    low, high = bounds(d)
+    analysis = Tran(stop=d.drive.duration, max_step=d.drive.duration / 100, options=Options())
+    for stimulus in STIMULI.values():
+        x = simulate(view, d, d.params(), analysis, wave=stimulus(d))["v(x)"]
+        assert x.min() >= low - 0.01 and x.max() <= high + 0.01
+
+
+@each_device
+@each_view
+def test_no_current_at_zero_volt(d, view):
+    assert abs(simulate(view, d, d.params(), Op()).value("i(va)")) < 1e-18
+
+
+@each_device
+@each_view
+def test_operating_point_does_not_disturb_the_state(d, view):
+    p = d.params()
+    sweep = Dc(source="Va", start=d.drive.v_minus, stop=d.drive.v_plus, step=(d.drive.v_plus - d.drive.v_minus) / 10)
+    np.testing.assert_allclose(simulate(view, d, p, sweep)["v(x)"], getattr(p, d.state), rtol=1e-12)
+    for v in (d.drive.v_plus, d.drive.v_minus):
+        assert simulate(view, d, p, Op(), dc=v).value("v(x)") == pytest.approx(getattr(p, d.state), rel=1e-12)
+
+
+@each_device
+@each_view
+def test_voltage_at_time_zero_acts_from_the_stored_state(d, view):
+    """A bias that is already there at t = 0 moves the state from where the parameters put it, as torch says."""
+    p, v, stop = d.params(), 0.7 * d.drive.v_plus, d.drive.duration / 20
+    waves = simulate(view, d, p, Tran(stop=stop, max_step=stop / 1000, options=TIGHT), dc=v)
+    start = getattr(p, d.state)
+    x = torch.tensor(start, dtype=torch.float64)
+    rate = float(d.model.rate(p, x, torch.tensor(v, dtype=torch.float64)))
+    assert waves["v(x)"][0] == pytest.approx(start, rel=1e-9)
+    k = int(np.searchsorted(waves.time, stop / 10))
+    assert waves["v(x)"][k] == pytest.approx(start + rate * waves.time[k], rel=1e-3)
+
+
+@each_set
+@each_view
+def test_read_of_every_published_set_equals_torch(d, p, view):
+    span = min(0.1, 0.2 * d.drive.v_plus)
+    waves = simulate(view, d, p, Dc(source="Va", start=-span, stop=span, step=span / 4, options=CONVERGED))
+    x = torch.tensor(getattr(p, d.state), dtype=torch.float64)
+    expected = d.model.current(p, x, torch.from_numpy(waves["v(a)"].copy())).numpy()
+    np.testing.assert_allclose(-waves["i(va)"], expected, rtol=EXACT, atol=1e-12 * swing(expected))
+
+
+@each_set
+def test_cell_writes_the_conductance_that_is_then_read(d, p):
+    nominal = float(d.model.conductance(p, torch.tensor(getattr(p, d.state), dtype=torch.float64)))
+    g = nominal * np.array([[0.9, 1.0], [1.05, 1.1]])
+    cells = p.cell(g)
+    for index in np.ndindex(g.shape):
+        cell = replace(p, **{key: float(values[index]) for key, values in cells.items()})
+        read = -simulate(("ngspice", "spice"), d, cell, Op(options=CONVERGED), dc=1e-4).value("i(va)") / 1e-4
+        assert read == pytest.approx(g[index], rel=1e-7)
+        x = d.model.state(p, torch.tensor(g[index], dtype=torch.float64))
+        assert float(x) == pytest.approx(float(getattr(cell, d.state)), rel=1e-12)
+        assert float(d.model.conductance(p, x)) == pytest.approx(g[index], rel=1e-12)
+
+
+@each_device
+@pytest.mark.parametrize("g", [float("nan"), float("inf"), -1e-6])
+def test_impossible_conductance_is_refused(d, g):
+    with pytest.raises(ValueError, match=rf"{d.params.__name__}.cell: g must be .* got .* at index \[1\]"):
+        d.params().cell(np.array([30e-6, g]))
+
+
+@each_device
+@each_view
+def test_restart_from_a_saved_state_continues_the_run(d, view):
+    """Half a loop, a new netlist from the state that was reached, the other half: the end is that of the whole run."""
+    whole, half = recorded(d.name, view, "loop"), d.drive.duration / 2
+    saved = float(whole.at("v(x)", np.array([half]))[0])
+    p = restarted(d.params(), d, saved)
+    assert getattr(p, d.state) == pytest.approx(saved, rel=1e-9)
+    second = replace(loop(d), points=((0.0, 0.0), *((t - half, v) for t, v in loop(d).points if t > half)))
+    rest = simulate(view, d, p, Tran(stop=half, max_step=half / 2000, options=TIGHT), wave=second)
+    times = np.linspace(0.0, half, 50)[1:-1]
+    np.testing.assert_allclose(
+        rest.at("v(x)", times), whole.at("v(x)", times + half), rtol=0, atol=SWING_ERROR * swing(whole["v(x)"])
+    )
+
+
+@each_device
+def test_names_and_defaults_are_those_of_the_parameters(d):
+    expected = {key: float(value) for key, value in asdict(d.params()).items()}
+    header = re.search(rf"\.subckt {d.subckt} p n x params:((?:.*\n\+)*.*)", d.spice)
+    assert header
+    spice = {key: float(value) for key, value in re.findall(rf"(\w+)=({NUMBER})", header[1])}
+    assert f"module {d.module}(p, n, x);" in d.veriloga
+    found = re.findall(rf'\(\*type="instance".*\*\) parameter (?:real|integer) (\w+) = ({NUMBER})', d.veriloga)
+    veriloga = {key: float(value) for key, value in found}
+    assert list(spice.items()) == list(expected.items())
+    assert list(veriloga.items()) == list(expected.items())
+    assert d.veriloga.count("parameter ") == len(found)
+
+
+@each_device
+def test_gradients_equal_finite_differences(d):
+    p, generator = d.params(), torch.Generator().manual_seed(1)
+    start = float(getattr(p, d.state))
+    scale = torch.rand(40, generator=generator, dtype=torch.float64) * 0.8 + 0.6
+    v = torch.linspace(d.drive.v_minus, d.drive.v_plus, 40, dtype=torch.float64)
+    for function in (d.model.current, d.model.rate):
+        unit = function(p, scale * start, v).abs().max().clamp(min=1e-12)
+        inputs = (scale.clone().requires_grad_(), v.clone().requires_grad_())
+        assert torch.autograd.gradcheck(lambda s, v, f=function, u=unit: f(p, s * start, v) / u, inputs)
+    for function in (d.model.conductance, d.model.state):
+        at = start if function is d.model.conductance else float(d.model.conductance(p, torch.tensor(start)))
+        unit = function(p, scale * at).abs().max()
+        assert torch.autograd.gradcheck(
+            lambda s, f=function, a=at, u=unit: f(p, s * a) / u, scale.clone().requires_grad_()
+        )
+
+
+@each_set
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_torch_is_finite_passive_and_keeps_shape_and_dtype(d, p, dtype):
+    """Also at, and beyond, the bounds of the state and at 0 V, ±20 V."""
+    low, high = bounds(d)
+    top = high if np.isfinite(high) else 1e-3
+    x = torch.tensor([low - 0.1 * top * (low < 0), low, (low + top) / 2, top, top * 1.1], dtype=dtype)[:, None]
+    v = torch.tensor([-20.0, -0.1, 0.0, 1e-9, 0.1, 20.0], dtype=dtype)
+    x, v = (t.clone().requires_grad_() for t in torch.broadcast_tensors(x, v))
+    i, rate = d.model.current(p, x, v), d.model.rate(p, x, v)
+    assert (i.shape, i.dtype, rate.shape, rate.dtype) == (x.shape, dtype, x.shape, dtype)
+    assert (i * v >= 0).all() and (i[v == 0] == 0).all() and (rate[v == 0] == 0).all()
+    gradients = torch.autograd.grad(i.sum() + rate.sum(), (x, v), materialize_grads=True)
+    assert all(torch.isfinite(t).all() for t in (i, rate, *gradients))
+
+
+@each_device
+def test_parameters_import_no_torch(d):
+    code = f"import sys, devicemodels.{d.name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@each_device
+def test_device_is_found_by_name_and_by_parameters(d):
+    assert device(d.name) is d and device_of(d.params()) is d
+    assert all(type(p) is d.params for p in d.published.values()) and d.published
+
+
+def test_unknown_device_lists_the_known_ones():
+    with pytest.raises(ValueError, match="unknown device 'memtorch'; known devices: ohmic, sinh, vteam"):
+        device("memtorch")
+    with pytest.raises(ValueError, match=r"float belongs to no device; .* OhmicParams, SinhParams, VteamParams"):
+        device_of(1.0)
