@@ -55,7 +55,6 @@ def hardware(
         dac_bits=config.bits if converters else None,
         bit_serial=converters,
         adc_bits=config.adc_bits if converters else None,
-        adc_range=config.adc_range if converters else None,
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from cosim.hardware import TAOX_40NM
-from devicemodels.units import FRACTION, NONNEGATIVE, POSITIVE, Ampere, Count, Ohm, One, Siemens, validate
+from devicemodels.units import FRACTION, NONNEGATIVE, POSITIVE, Count, Ohm, One, Siemens, validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +63,8 @@ class Config:
     read_noise: Annotated[One, NONNEGATIVE] = 0.02
     """Read noise of the headline and of the certificate."""
     adc_bits: Annotated[Count, POSITIVE] = 14
-    adc_range: Annotated[Ampere, POSITIVE] = 40e-6
-    """Full scale of the converter in the headline (ours)."""
+    headline_cnn: Annotated[Count, POSITIVE] = 200
+    """Test images of the CNN's headline, where every patch is read bit by bit."""
     certify_mlp: Annotated[Count, NONNEGATIVE] = 100
     """Test images through every layer of the MLP in the circuit simulator."""
     certify_cnn: Annotated[Count, NONNEGATIVE] = 0

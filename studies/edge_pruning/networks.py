@@ -4,7 +4,7 @@
     mlp   maxpool2 - FC 196→hidden - BN - ReLU - FC hidden→10                                (inputs 28×28 in 0 … 1)
 
 The CNN is the paper's (62,272 weights); before every analogue layer activations are rounded to a few bits. The paper
-shifts inputs to zero mean first; word lines that are switched on or off cannot be negative, and the batch norm after the
+shifts inputs to zero mean first; word lines that are switched on or off cannot be negative, and the batch norm of the
 first layer takes the shift out again, so inputs stay in 0 … 1 here.
 """
 
