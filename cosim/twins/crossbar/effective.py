@@ -22,7 +22,7 @@ def effective_conductance(g: Float[Tensor, "*tile row col"], p: CrossbarParams) 
     if p.r_wl == 0 and p.r_bl == 0:
         return _without_lines(g, p)
     m = g.shape[-2]
-    y = PortAdmittance.apply(g.reshape(-1, *g.shape[-2:]).flip(1), p)
+    y: Tensor = PortAdmittance.apply(g.reshape(-1, *g.shape[-2:]).flip(1), p)
     y = lumped.in_series(y, slice(0, m), p.r_source if p.r_wl == 0 else 0.0)
     y = lumped.in_series(y, slice(m, None), p.r_sense if p.r_bl == 0 else 0.0)
     return -y[:, :m, m:].flip(1).reshape(g.shape)
@@ -52,8 +52,3 @@ def _without_lines(g: Tensor, p: CrossbarParams) -> Tensor:
         return g.clone()
     y = lumped.in_series(lumped.admittance(g), slice(0, m), p.r_source)
     return -lumped.in_series(y, slice(m, None), p.r_sense)[..., :m, m:]
-
-
-def read(v: Float[Tensor, "batch row"], g: Float[Tensor, "row col"], p: CrossbarParams) -> Float[Tensor, "batch col"]:
-    """Currents (A) into the virtual grounds for the word-line voltages `v` (V)."""
-    return v @ effective_conductance(g, p)

@@ -36,3 +36,19 @@ def stretch(first: int, size: int, cells: int, r: float, r_end: float) -> Line:
     far = x * through
     impedance = np.minimum.outer(x, x) * (1.0 - np.maximum.outer(far, far))
     return Line(1.0 - far, far, impedance, through, not last)
+
+
+def single_cells(
+    cells: int, r: float, r_end: float, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """`near`, `far`, `through` and `impedance` of every cell of a line cut into stretches of one cell."""
+    if r == 0:
+        return np.ones(cells, dtype), np.zeros(cells, dtype), np.zeros(cells, dtype), np.zeros(cells, dtype)
+    x = np.full(cells, r / 2)
+    x[0] = r_end + r
+    through = 1 / (x + r / 2)
+    through[-1] = 0.0
+    far = x * through
+    arrays = (1 - far, far, through, x * (1 - far))
+    a, b, c, d = (values.astype(dtype) for values in arrays)
+    return a, b, c, d

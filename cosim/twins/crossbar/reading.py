@@ -1,0 +1,85 @@
+"""Reads of a crossbar: currents for given voltages, and everything inside the array."""
+
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cosim.twins.crossbar.effective import check, effective_conductance
+from cosim.twins.crossbar.solver import Network
+from netlists.crossbar import CrossbarParams
+
+METHODS = ("auto", "geff", "pcg")
+
+
+class NodeVoltages(NamedTuple):
+    """Inside of an array: potentials of the word- and bit-line nodes (V), cell currents (A) and power per cell (W)."""
+
+    word: Float[Tensor, "batch row col"]
+    bit: Float[Tensor, "batch row col"]
+    current: Float[Tensor, "batch row col"]
+    power: Float[Tensor, "batch row col"]
+
+
+class _Solve(torch.autograd.Function):
+    """Currents into the sense nodes; the reverse mode solves the same network once more, driven from them."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, g: Tensor, p: CrossbarParams) -> Tensor:
+        ctx.network = Network(g.detach().numpy(), p)
+        solution = ctx.network.solve(v.detach().numpy(), v.new_zeros(len(v), g.shape[1]).numpy())
+        ctx.voltage = torch.from_numpy(solution.voltage)
+        return torch.from_numpy(solution.current.sum(1))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (grad,) = grads
+        adjoint = ctx.network.solve(grad.new_zeros(len(grad), ctx.voltage.shape[1]).numpy(), grad.numpy())
+        into_drivers = -torch.from_numpy(adjoint.current.sum(2))
+        return into_drivers, -(ctx.voltage * torch.from_numpy(adjoint.voltage)).sum(0), None
+
+
+def read(
+    v: Float[Tensor, "*tile batch row"], g: Float[Tensor, "*tile row col"], p: CrossbarParams, method: str = "auto"
+) -> Float[Tensor, "*tile batch col"]:
+    """Exact currents (A) into the virtual grounds for the word-line voltages `v` (V) and the cells `g` (S).
+
+    `method` "geff" makes the effective conductance and one matrix product; "pcg" solves the network for every vector
+    of one array on the CPU, which is faster for few vectors; "auto" takes the faster. Both take gradients in v and g.
+    """
+    check(g, p)
+    if v.ndim < 2 or v.shape[-1] != g.shape[-2]:
+        raise ValueError(
+            f"crossbar: v must have the shape [batch, {g.shape[-2]}] of the word lines of g, got {tuple(v.shape)}"
+        )
+    if method not in METHODS:
+        raise ValueError(f"crossbar: method must be one of {', '.join(METHODS)}, got {method!r}")
+    one_array = v.ndim == 2 and g.ndim == 2 and g.device.type == "cpu" and v.dtype == g.dtype
+    if method == "pcg" and not one_array:
+        raise ValueError("crossbar: method 'pcg' takes v [batch, row] and g [row, col] of one dtype on the CPU")
+    if method == "pcg" or (method == "auto" and one_array and _few(v, g) and not p.r_wl == p.r_bl == 0):
+        currents: Tensor = _Solve.apply(v, g, p)
+        return currents
+    return v @ effective_conductance(g, p)
+
+
+def _few(v: Tensor, g: Tensor) -> bool:
+    """Whether one solve per vector is faster than G_eff, whose cost grows with the side of the array (measured)."""
+    side = min(g.shape)
+    return len(v) <= (8 if side < 48 else 4)
+
+
+def node_voltages(v: Float[Tensor, "batch row"], g: Float[Tensor, "row col"], p: CrossbarParams) -> NodeVoltages:
+    """Potentials, cell currents (positive from word to bit line) and dissipated power; no gradients.
+
+    Solved on the CPU in the dtype of g. Raises ValueError where currents are undefined: shorts between ideal lines.
+    """
+    check(g, p)
+    if g.ndim != 2 or v.ndim != 2 or v.shape[1] != g.shape[0]:
+        raise ValueError(f"crossbar: needs g [row, col] and v [batch, row], got {tuple(g.shape)} and {tuple(v.shape)}")
+    drive = v.detach().to(device="cpu", dtype=g.dtype).numpy()
+    solution = Network(g.detach().cpu().numpy(), p).solve(drive, 0 * drive[:, :1].repeat(g.shape[1], 1))
+    word, bit, current, voltage = (torch.from_numpy(values).to(g.device) for values in solution[:4])
+    return NodeVoltages(word, bit, current, current * voltage)
