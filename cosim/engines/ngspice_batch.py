@@ -82,7 +82,8 @@ def check(ended: Ended, netlist: Netlist, analysis: Analysis, osdi: list[Path]) 
     if line := trust.fatal_line(ended.log):
         doubts = trust.suspicions(ended.log)
         before = f" after: {'; '.join(doubts)}" if doubts else ""
-        raise ended.error(f"ngspice reports: {line}{before}", "the deck is in this error's .deck")
+        hint = DISK if "write error" in ended.log else "the deck is in this error's .deck"
+        raise ended.error(f"ngspice reports: {line}{before}", hint)
     if ended.code != 0:
         raise ended.error(f"ngspice ended with exit code {ended.code}")
     expected, counted = inventory.device_count(ended.deck), inventory.counted(ended.log)

@@ -106,11 +106,11 @@ class Worker:
     def __init__(self) -> None:
         self.runs = 0
         self._connection, theirs = Pipe()
-        self._children = CHILDREN.get() or Children()
+        children = CHILDREN.get() or Children()
         self._stderr = tempfile.TemporaryFile()
         script = Path(__file__).with_name("ngspice_worker.py")
         try:
-            self._process = self._children.start(
+            self._process = children.start(
                 [sys.executable, "-P", str(script), str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
@@ -120,6 +120,7 @@ class Worker:
             )
         finally:
             theirs.close()
+        children.forget(self._process)
         try:
             hello = self._receive(START)
             if (hello["version"] or 0) < OLDEST:
@@ -135,11 +136,15 @@ class Worker:
     def ask(self, message: object, timeout: float) -> dict[str, Any]:
         """Send one deck and wait for the answer (s)."""
         self.runs += 1
+        children = CHILDREN.get() or Children()
+        children.adopt(self._process)
         try:
             self._connection.send(message)
-        except OSError:
+            return self._receive(timeout)
+        except BrokenPipeError:
             raise SimulationError("the process with libngspice has ended", log=self._said()) from None
-        return self._receive(timeout)
+        finally:
+            children.forget(self._process)
 
     def _receive(self, timeout: float) -> dict[str, Any]:
         try:
@@ -159,7 +164,6 @@ class Worker:
         self._connection.close()
         self._stderr.close()
         end(self._process)
-        self._children.forget(self._process)
 
 
 _OPEN: "weakref.WeakSet[NgspiceShared]" = weakref.WeakSet()

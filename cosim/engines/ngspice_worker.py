@@ -7,11 +7,13 @@ circuits it has run; the subclass and `remcirc` correct that. What the log says 
 
 import os
 import sys
+import threading
+import time
 from ctypes.util import find_library
 from multiprocessing.connection import Connection
 from typing import Any
 
-from PySpice.Spice.NgSpice.Shared import NgSpiceCommandError, NgSpiceShared, ffi, ffi_string_utf8
+from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared, ffi, ffi_string_utf8
 
 
 class Library(NgSpiceShared):
@@ -46,7 +48,10 @@ def simulate(library: Library, deck: str, osdi: list[str], plot: str) -> dict[st
     for path in osdi:
         say(f"osdi {path}")
     before = set(library.plot_names)
-    library.load_circuit(deck)
+    try:
+        library.load_circuit(deck)
+    except (NgSpiceCircuitError, NameError) as error:
+        library._stdout.append(f"error: {error}")
     log += library._stdout
     vectors: dict[str, Any] = {}
     if library.exit_status is None:
@@ -88,5 +93,13 @@ def serve(connection: Connection) -> None:
         connection.send(simulate(library, deck, osdi, plot))
 
 
+def die_with(parent: int) -> None:
+    """End this process, in whatever it is doing, when the parent has gone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=die_with, args=(os.getppid(),), daemon=True).start()
     serve(Connection(int(sys.argv[1])))

@@ -57,18 +57,27 @@ class Children:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[subprocess.Popen[Any]] = set()
         self._closed = False
 
-    def start(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, command: list[str], **options: Any) -> subprocess.Popen[Any]:
         with self._lock:
-            if self._closed:
-                raise SimulationError("the run was cancelled before it started")
-            process: subprocess.Popen[bytes] = subprocess.Popen(command, start_new_session=True, **options)
+            self._check_open()
+            process: subprocess.Popen[Any] = subprocess.Popen(command, start_new_session=True, **options)
             self._running.add(process)
         return process
 
-    def forget(self, process: subprocess.Popen[bytes]) -> None:
+    def adopt(self, process: subprocess.Popen[Any]) -> None:
+        """Make a process that runs already one of these, until `forget`."""
+        with self._lock:
+            self._check_open()
+            self._running.add(process)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SimulationError("the run was cancelled before it started")
+
+    def forget(self, process: subprocess.Popen[Any]) -> None:
         with self._lock:
             self._running.discard(process)
 
@@ -82,7 +91,7 @@ class Children:
 CHILDREN: ContextVar[Children | None] = ContextVar("CHILDREN", default=None)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
     """Kill the process and all of its group, and wait for it."""
     if process.poll() is None:
         try:
