@@ -61,10 +61,12 @@ def _element(element: spice.Element, analysis: Analysis) -> list[str]:
         case spice.C():
             return [f"c{_name(element.name)} ({_nodes((element.p, element.n))}) kind_c c={number(element.c)}"]
         case spice.V():
-            return [_source(element, analysis)]
-        case spice.Vcvs():
+            return [_source("v", element, analysis)]
+        case spice.I():
+            return [_source("i", element, analysis)]
+        case spice.Vcvs() | spice.Vccs():
             nodes = _nodes((element.p, element.n, element.cp, element.cn))
-            letter = element.letter.lower()
+            letter = "e" if isinstance(element, spice.Vcvs) else "g"
             return [f"{letter}{_name(element.name)} ({nodes}) kind_{letter} gain={number(element.gain)}"]
         case spice.X() if not element.parameters:
             return [f"x{_name(element.name)} ({_nodes(element.nodes)}) {_name(element.subckt)}"]
@@ -76,8 +78,7 @@ def _element(element: spice.Element, analysis: Analysis) -> list[str]:
     raise _impossible(f"the element {' / '.join(element.lines())!r}")
 
 
-def _source(source: spice.V, analysis: Analysis) -> str:
-    letter = source.letter.lower()
+def _source(letter: str, source: spice.V | spice.I, analysis: Analysis) -> str:
     parts = [f"{letter}{_name(source.name)} ({_nodes((source.p, source.n))}) kind_{letter} dc={number(source.dc)}"]
     if source.ac:
         parts.append(f"mag={number(source.ac)}")
