@@ -28,8 +28,10 @@ def frame_generator(seed: int, frame: int, device: torch.device) -> torch.Genera
 class Cells(nn.Module):
     """Conductances of a layer, [row, 2·col] with the bit lines of a pair next to each other, positive first.
 
-    `error` (S) is what programming added to each target, `stuck` (S) the conductance of a stuck cell and NaN elsewhere;
-    both are None before `program` was called. Weights trained after that carry the same error and the same stuck cells.
+    `error` (S) is what programming added to each target, `stuck` (S) the conductance of a stuck cell and NaN elsewhere,
+    both
+    [pos/neg, row, col]; they are None before `program` was called. Weights trained after that carry the same error and
+    the same stuck cells.
     """
 
     error: Tensor | None
@@ -44,7 +46,8 @@ class Cells(nn.Module):
     @torch.no_grad()
     def program(self, generator: torch.Generator) -> None:
         """Write the present targets: draws programming error and stuck cells, replacing those of an earlier call."""
-        target = interleave(self.mapping())
+        mapped = self.mapping()
+        target = torch.stack((mapped.pos, mapped.neg))
         if self.hardware.programming is not None:
             self.error = statistics.program(target, self.hardware.programming, generator) - target
         if self.hardware.stuck is not None:
@@ -59,21 +62,29 @@ class Cells(nn.Module):
 
     def forward(self, pair: PairConductances, frame: int | None) -> Float[Tensor, "row col2"]:
         """Conductances (S) that the read `frame` sees for the targets `pair`; None is a read without noise."""
-        g = interleave(pair)
-        if self.error is not None:
-            g = (g + self.error).clamp(min=0.0)
-        if self.stuck is not None:
-            g = torch.where(self.stuck.isnan(), g, self.stuck)
+        return interleave(self.pair(pair, frame))
+
+    def pair(self, pair: PairConductances, frame: int | None) -> PairConductances:
+        """The same before the bit lines of a pair are put next to each other."""
+        pos, neg = self._written(pair.pos, 0), self._written(pair.neg, 1)
         if frame is not None and self.hardware.read_noise is not None:
-            g = g * self._noise(g, frame, self.hardware.read_noise)
+            noise = self._noise(pos, frame, self.hardware.read_noise)
+            pos, neg = pos * noise[0], neg * noise[1]
+        return PairConductances(pos, neg, pair.unit)
+
+    def _written(self, g: Float[Tensor, "row col"], side: int) -> Float[Tensor, "row col"]:
+        if self.error is not None:
+            g = (g + self.error[side]).clamp(min=0.0)
+        if self.stuck is not None:
+            g = torch.where(self.stuck[side].isnan(), g, self.stuck[side])
         return g
 
-    def _noise(self, g: Tensor, frame: int, p: statistics.ReadNoise) -> Float[Tensor, "row col2"]:
+    def _noise(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> Float[Tensor, "2 row col"]:
         """What the read `frame` multiplies each conductance by; the last frame is kept, as drawing costs the most."""
-        key = (self.seed, frame, g.dtype, g.device)
+        key = (self.seed, frame, g.shape, g.dtype, g.device)
         if self._drawn is None or self._drawn[0] != key:
             generator = frame_generator(self.seed, frame, g.device)
-            drawn = statistics.read(torch.ones_like(g, requires_grad=False), p, generator)
+            drawn = statistics.read(g.new_ones(2, *g.shape), p, generator)
             # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
             self._drawn = (key, drawn.clamp(min=0.0))
         return self._drawn[1]

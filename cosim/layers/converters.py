@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 
 def round_through(x: Tensor) -> Tensor:
@@ -47,8 +48,26 @@ def bit_planes(u: Float[Tensor, "batch row"], bits: int) -> Drive:
     return Drive(torch.stack(planes), u.new_tensor(weights))
 
 
-def convert_current(i: Tensor, full_scale: Tensor | float, bits: int, *, bipolar: bool) -> Tensor:
-    """`i` (A) as the ADC reports it: mid-tread, 2^bits codes from 0 or 2^bits − 1 around 0, clamped at full scale."""
+def convert_current(i: Tensor, full_scale: Tensor, bits: int, *, bipolar: bool) -> Tensor:
+    """`i` (A) as the ADC reports it: mid-tread, 2^bits codes from 0 or 2^bits − 1 around 0, clamped at full scale.
+
+    The derivative is 1 within full scale and 0 beyond.
+    """
     steps = 2 ** (bits - 1) - 1 if bipolar else 2**bits - 1
-    lsb = full_scale / steps
-    return round_through((i / lsb).clamp(-steps if bipolar else 0, steps)) * lsb
+    return _Convert.apply(i, full_scale / steps, -steps if bipolar else 0, steps)
+
+
+class _Convert(torch.autograd.Function):
+    """Rounding, limits and derivative in one go: the currents of all tiles are the largest arrays of a layer."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, i: Tensor, lsb: Tensor, low: int, high: int) -> Tensor:
+        code = i / lsb
+        if ctx.needs_input_grad[0]:  # pyright: ignore[reportAttributeAccessIssue]
+            ctx.save_for_backward((code >= low) & (code <= high))
+        return code.round_().clamp_(low, high).mul_(lsb)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (inside,) = ctx.saved_tensors  # pyright: ignore[reportAttributeAccessIssue]
+        return grads[0] * inside, None, None, None

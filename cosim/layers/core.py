@@ -28,11 +28,10 @@ from cosim.hardware import Hardware
 from cosim.layers import spice
 from cosim.layers.cells import Cells, difference
 from cosim.layers.converters import Drive, bit_planes, convert_current, to_levels
-from cosim.layers.lines import first_order
 from cosim.layers.mapping import PairConductances, WeightMapping
 from cosim.layers.state import register_optional
 from cosim.layers.tiling import Tiling
-from cosim.twins.crossbar import effective_conductance
+from cosim.twins.crossbar import effective_conductance, first_order
 
 FIDELITIES = ("ideal", "twin", "exact", "spice")
 
@@ -97,6 +96,9 @@ class AnalogCore(nn.Module):
         if self.fidelity == "ideal" and self.cells.exact(self.frame):
             return self.ideal_matrix()
         pair = self.targets()
+        if self.fidelity == "ideal":
+            seen = self.cells.pair(pair, self.frame)
+            return (seen.pos - seen.neg) / pair.unit
         g = self.effective(self.cells(pair, self.frame), self.fidelity)
         return (difference(g) / pair.unit).to(pair.pos.dtype)
 
