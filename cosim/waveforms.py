@@ -13,9 +13,9 @@ import xarray as xr
 class Waveforms:
     """Signals over one axis, as returned by one simulation.
 
-    `axis` is time (s), frequency (Hz), the swept value, or a single 0 for an operating point; `signals` maps probe names
-    to arrays of the same length (complex for small-signal analyses). `digest` is the netlist's, `engine` name and version.
-    `suspicions` are sentences from the trust checks; an empty tuple means that every check passed.
+    `axis` is time (s), frequency (Hz), the swept value, or a single 0 for an operating point; `signals` maps probe
+    names to arrays of the same length (complex for small-signal analyses). `digest` is the netlist's, `engine` name and
+    version. `suspicions` are sentences from the trust checks; an empty tuple means that every check passed.
     """
 
     axis_name: str
@@ -49,7 +49,9 @@ class Waveforms:
             raise KeyError(f"no signal {name!r}; there are {sorted(self.signals)}") from None
 
     def value(self, name: str) -> float:
-        """The single value of a signal of an operating point."""
+        """The single value of a signal of an operating point; raises ValueError when there are more."""
+        if self.axis.size != 1:
+            raise ValueError(f"signal {name!r} has {self.axis.size} values; value() is for operating points")
         return float(np.real(self[name].item()))
 
     def at(self, name: str, points: np.ndarray) -> np.ndarray:
@@ -80,9 +82,9 @@ class Waveforms:
 
 
 def _read_only(values: np.ndarray) -> np.ndarray:
-    view = np.asarray(values).view()
-    view.flags.writeable = False
-    return view
+    copy = np.array(values)
+    copy.flags.writeable = False
+    return copy
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ def compare(
     `other` is read `delay` later; the first `skip` of the axis is left out. Points where `other` has no value are left
     out as well, but an empty overlap raises ValueError.
     """
+    if reference.axis_name != other.axis_name:
+        raise ValueError(f"waveforms over {reference.axis_name} and {other.axis_name} cannot be compared")
     shared = [name for name in reference.signals if name in other.signals]
     points = reference.axis
     inside = (points >= points[0] + skip) & (points + delay >= other.axis[0]) & (points + delay <= other.axis[-1])
