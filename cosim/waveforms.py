@@ -74,7 +74,7 @@ class Waveforms:
         """One column per signal (two for complex ones), the axis first; provenance in comment lines."""
         columns, names = [self.axis], [self.axis_name]
         for name, values in self.signals.items():
-            parts = {"": values} if np.isrealobj(values) else {"re ": values.real, "im ": values.imag}
+            parts = {"": values} if np.isrealobj(values) else {"re ": np.real(values), "im ": np.imag(values)}
             columns += list(parts.values())
             names += [part + name for part in parts]
         header = f"engine {self.engine}\ndigest {self.digest}\nanalysis {self.analysis!r}\n" + ",".join(names)

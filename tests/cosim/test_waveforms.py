@@ -123,7 +123,14 @@ def test_complex_signals_are_compared_by_distance():
 
 
 def test_xarray_keeps_values_and_origin():
-    w = waves(**{"v(b)": np.sin(TIME), "i(v1)": np.exp(1j * TIME)})
+    w = Waveforms(
+        "time",
+        TIME,
+        {"v(b)": np.sin(TIME), "i(v1)": np.exp(1j * TIME)},
+        "digest",
+        "stub-1",
+        Tran(stop=1.0, max_step=0.1),
+    )
     data = w.to_xarray()
     np.testing.assert_array_equal(data["time"], TIME)
     np.testing.assert_array_equal(data["i(v1)"], w["i(v1)"])
@@ -133,7 +140,14 @@ def test_xarray_keeps_values_and_origin():
 
 def test_csv_keeps_every_bit(tmp_path):
     values = np.random.default_rng(0).standard_normal(11) * 10.0 ** np.arange(-5, 6)
-    w = waves(**{"v(b)": values, "z": values + 1j * values[::-1]})
+    w = Waveforms(
+        "time",
+        TIME,
+        {"v(b)": values, "z": values + 1j * values[::-1]},
+        "digest",
+        "stub-1",
+        Tran(stop=1.0, max_step=0.1),
+    )
     w.to_csv(tmp_path / "w.csv")
     header = [line for line in (tmp_path / "w.csv").read_text().splitlines() if line.startswith("#")]
     table = np.loadtxt(tmp_path / "w.csv", delimiter=",")
