@@ -1,0 +1,102 @@
+"""Looks into the circuits behind the result: one tile of the trained network in the simulator, and two twins."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cosim import set_frame
+from cosim.calibration import load
+from cosim.engines.base import Dc, Engine, Op
+from cosim.layers.lines import first_order
+from cosim.layers.spice import OPTIONS
+from cosim.twins import integrator, lif
+from cosim.twins.crossbar import effective_conductance
+from netlists import crossbar
+from netlists.crossbar import CrossbarParams
+from netlists.integrator import IntegratorParams
+from netlists.lif import LifParams
+from netlists.spice import Netlist
+from studies.edge_pruning.evaluation import Bench
+from studies.edge_pruning.networks import analog_layers
+
+READS = 24
+"""Test images whose currents go into the scatter."""
+POINTS = 900
+"""Most points of a curve that results.json keeps."""
+
+
+def tile(bench: Bench, network: str, engine: Engine) -> dict[str, Any]:
+    """The first tile of the layer fc1: currents by fidelity, and the node voltages for one image."""
+    config = bench.config
+    model = bench.model("pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise)
+    set_frame(model, 0)
+    layer = analog_layers(model)["fc1"]
+    inputs: list[torch.Tensor] = []
+    hook = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach()))
+    with torch.no_grad():
+        model(bench.x[:READS])
+        g = layer.core.cells(layer.core.targets(), 0)[: config.tile, : config.tile].double().numpy()
+    hook.remove()
+    assert layer.core.input_range is not None
+    v = (inputs[0] / layer.core.input_range).double().numpy()[:, : config.tile] * layer.hardware.v_read
+    p = layer.hardware.crossbar
+    return _scatter(p, g, v, engine) | _drops(p, g, v[0], engine)
+
+
+def _scatter(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> dict[str, Any]:
+    waves = engine.run(
+        crossbar.testbench(p, g, v), Dc(source="Vidx", start=0.0, stop=len(v) - 1.0, step=1.0, options=OPTIONS)
+    )
+    tensor = torch.from_numpy(g)
+    currents = {
+        "engine": np.stack([waves[f"i(vsense{j})"] for j in range(g.shape[1])], axis=-1),
+        "ideal": v @ g,
+        "twin": v @ first_order(tensor, p).numpy(),
+        "exact": v @ effective_conductance(tensor, p).numpy(),
+    }
+    return {name: _short(i.ravel()) for name, i in currents.items()}
+
+
+def _drops(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> dict[str, Any]:
+    """Voltages (V) of word- and bit-line nodes [row, col], and drivers (V), solved by the engine."""
+    whole = crossbar.testbench(p, g, v)
+    inner = whole.subckts[0]
+    word, bit = ([f"v({kind}{i}_{j})" for i in range(g.shape[0]) for j in range(g.shape[1])] for kind in "wb")
+    # The same array without its subcircuit, so that inner nodes have names of their own in every simulator.
+    flat = Netlist(
+        title=whole.title,
+        elements=(*whole.elements[:-1], *inner.elements),
+        probes=(*word, *bit, *whole.probes),
+    )
+    waves = engine.run(flat, Op(options=OPTIONS))
+    nodes = {
+        kind: np.array([waves.value(name) for name in names]).reshape(g.shape).round(9).tolist()
+        for kind, names in (("word_line", word), ("bit_line", bit))
+    }
+    return nodes | {"drivers": v.tolist(), "digest": waves.digest, "engine_name": waves.engine}
+
+
+def _short(values: Float[np.ndarray, " n"]) -> list[float]:
+    step = max(1, len(values) // POINTS)
+    return values[::step].tolist()
+
+
+def twins(engine: Engine) -> dict[str, Any]:
+    """Integrator and LIF neuron, circuit and calibrated twin on stimuli that no fit has seen."""
+    of_lif = lif.overlay(LifParams(), engine, load("lif"))
+    of_integrator = integrator.overlay(IntegratorParams(), engine, load("integrator"))
+    # A few spikes show more than a whole train.
+    shown = of_lif.time <= of_lif.circuit_spikes[min(12, len(of_lif.circuit_spikes) - 1)]
+    return {
+        "lif": {
+            name: _short(np.asarray(getattr(of_lif, name))[shown]) for name in ("time", "stimulus", "circuit", "twin")
+        }
+        | {
+            "spikes": [len(of_lif.circuit_spikes), len(of_lif.twin_spikes)],
+            "worst_interval": float(np.abs(of_lif.interval_errors()).max()),
+        },
+        "integrator": {name: _short(np.asarray(getattr(of_integrator, name))) for name in of_integrator._fields}
+        | {"worst": float(np.abs(of_integrator.twin - of_integrator.circuit).max())},
+    }

@@ -1,0 +1,232 @@
+"""Does pruning random, never trained conductances beat training weights on the same devices, at the same writes?
+
+A run is a folder: config.json, one checkpoint for each arm, one file for each finished stage, and results.json, written
+whole or not at all. A run that was interrupted goes on where it was and ends with the same results.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cosim import provenance
+from cosim.certification import Certificate
+from cosim.certification import certify as certify_model
+from cosim.engines import ENGINES
+from cosim.engines.base import Engine
+from studies import datasets
+from studies.edge_pruning import arms, circuits
+from studies.edge_pruning.config import Config
+from studies.edge_pruning.evaluation import Bench, evaluate
+from studies.edge_pruning.training import Progress, Trainer
+
+TINY = Config(
+    train_images=2000,
+    test_images=200,
+    validation=200,
+    networks=("mlp",),
+    epochs_mlp=6,
+    hidden=16,
+    noises=(0.0, 0.02, 0.1, 0.2),
+    lines=(0.0, 2.0, 10.0),
+    errors=(0.0, 1e-6, 5.323e-6),
+    frames=2,
+    certify_mlp=10,
+)
+"""For continuous integration: every stage, small."""
+
+DEMO = Config()
+"""The shipped subset, both networks, certificate of 100 images through the MLP."""
+
+FULL = Config(
+    data="whole",
+    train_images=60_000,
+    test_images=10_000,
+    validation=5_000,
+    epochs_mlp=15,
+    epochs_cnn=10,
+    headline_cnn=1_000,
+    certify_cnn=5,
+)
+"""All of Fashion-MNIST; certificates of 100 images through the MLP and 5 through the whole CNN."""
+
+SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What results.json holds: settings, training, evaluation, certificates, circuits and their provenance."""
+
+    study: str
+    config: dict[str, Any]
+    data: str
+    training: dict[str, Any]
+    """{network: {"weights": n, "arms": {arm: history}, "budget": cell writes}}"""
+    evaluation: dict[str, Any]
+    """{network: see evaluation.evaluate}"""
+    certificates: dict[str, Any]
+    """{network: Certificate as data}"""
+    tile: dict[str, Any]
+    twins: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, allow_nan=False)
+
+    @staticmethod
+    def from_json(text: str) -> "Results":
+        """The results in `text`; raises ValueError when it is something else."""
+        try:
+            return Results(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"not the results of edge_pruning: {error}") from None
+
+    @staticmethod
+    def of(folder: Path) -> "Results":
+        """The results of a finished run."""
+        path = folder / "results.json"
+        if not path.exists():
+            raise FileNotFoundError(f"{path} is missing: the run has not finished; start it again, it goes on")
+        return Results.from_json(path.read_text())
+
+
+def run(config: Config, folder: Path, progress: Progress) -> Results:
+    """Train, evaluate, certify; everything finished is kept in `folder` and not done again."""
+    _settle(config, folder)
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        results = _run(config, folder, progress)
+    finally:
+        torch.set_num_threads(before)
+    _write(folder / "results.json", results.to_json())
+    return results
+
+
+def _run(config: Config, folder: Path, progress: Progress) -> Results:
+    images = datasets.fashion_mnist(config.data).first(config.train_images, config.test_images)
+    progress.print(images.statement())
+    engine = ENGINES["ngspice"]()
+    engine.version()
+    training = {network: _train(network, config, images, folder, progress) for network in config.networks}
+    evaluation = {
+        network: _stage(folder, f"evaluation-{network}", partial(evaluate, network, config, images, folder, progress))
+        for network in config.networks
+    }
+    bench = Bench(config, images, folder)
+    certificates = _certificates(bench, folder, engine, progress)
+    return Results(
+        study="edge_pruning",
+        config=json.loads(json.dumps(asdict(config))),
+        data=images.statement(),
+        training=training,
+        evaluation=evaluation,
+        certificates=certificates,
+        tile=_stage(folder, "tile", lambda: circuits.tile(bench, config.networks[0], engine)),
+        twins=_stage(folder, "twins", lambda: circuits.twins(engine)),
+        provenance={
+            "engine": engine.version(),
+            "versions": provenance.versions(),
+            "revision": provenance.revision(),
+        },
+    )
+
+
+def _certificates(bench: Bench, folder: Path, engine: Engine, progress: Progress) -> dict[str, Any]:
+    counts = {"mlp": bench.config.certify_mlp, "cnn": bench.config.certify_cnn}
+    found = {}
+    for network in bench.config.networks:
+        if count := counts[network]:
+            work = partial(_certify, bench, network, count, "*", engine, progress)
+            found[network] = _stage(folder, f"certificate-{network}", lambda work=work: json.loads(work().to_json()))
+    return found
+
+
+def certify(
+    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+) -> Certificate:
+    """Send `samples` test images through a trained network of the run, its layers named like `match` in `engine`.
+
+    Without a `network` the first of the run. The certificate is also left in the run's folder.
+    """
+    config = _config(folder)
+    network = network or config.networks[0]
+    if network not in config.networks:
+        raise ValueError(f"unknown network {network!r}; this run has {', '.join(config.networks)}")
+    if not 0 < samples <= config.test_images:
+        raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
+    images = datasets.fashion_mnist(config.data).first(config.train_images, config.test_images)
+    certificate = _certify(Bench(config, images, folder), network, samples, match, engine, progress)
+    _write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
+    return certificate
+
+
+def _certify(
+    bench: Bench, network: str, samples: int, match: str, engine: Engine, progress: Progress | None
+) -> Certificate:
+    config = bench.config
+    model = bench.model(
+        "pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise, converters=True
+    )
+    certificate = certify_model(model, bench.x[:samples], bench.y[:samples], engine=engine, match=match, frame=0)
+    if progress is not None:
+        progress.print(
+            f"{network} certificate: worst current error {certificate.worst:.1e}, equal predictions "
+            f"{certificate.equal_predictions.share:.1%}, {certificate.seconds_engine:.0f} s in the simulator"
+        )
+    return certificate
+
+
+def _train(network: str, config: Config, images: datasets.Images, folder: Path, progress: Progress) -> dict[str, Any]:
+    histories, budget, weights = {}, 0, 0
+    for arm in arms.TRAINED:
+        trainer = Trainer(arm, network, config, images, folder, budget)
+        trainer.run(progress)
+        histories[arm] = trainer.history
+        weights = arms.weight_count(trainer.model)
+        if arm == "pruning_reference":
+            budget = arms.writes(trainer.model)["cell_writes"]
+    return {"weights": weights, "budget": budget, "arms": histories}
+
+
+def _stage(folder: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of `work`, from the run's folder if it was done before."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        _write(path, json.dumps(work(), allow_nan=False))
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it to do this stage again") from None
+
+
+def _settle(config: Config, folder: Path) -> None:
+    """Make the folder this run's; raises ValueError when it holds a run with other settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.json"
+    text = json.dumps({"study": "edge_pruning", "config": asdict(config)}, indent=2)
+    if path.exists() and path.read_text() != text:
+        raise ValueError(f"{folder} holds a run with other settings (see {path}); choose another folder or delete it")
+    if not path.exists():
+        _write(path, text)
+
+
+def _config(folder: Path) -> Config:
+    try:
+        saved = json.loads((folder / "config.json").read_text())["config"]
+        return replace(Config(), **{key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'config.json'} is no configuration of edge_pruning: {error}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_suffix(".part")
+    try:
+        unfinished.write_text(text)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
