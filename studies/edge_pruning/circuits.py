@@ -9,15 +9,14 @@ from jaxtyping import Float
 from cosim import set_frame
 from cosim.calibration import load
 from cosim.engines.base import Dc, Engine, Op
-from cosim.layers.lines import first_order
 from cosim.layers.spice import OPTIONS
 from cosim.twins import integrator, lif
-from cosim.twins.crossbar import effective_conductance
+from cosim.twins.crossbar import effective_conductance, first_order
 from netlists import crossbar
 from netlists.crossbar import CrossbarParams
 from netlists.integrator import IntegratorParams
 from netlists.lif import LifParams
-from netlists.spice import Netlist
+from netlists.spice import Netlist, Subckt
 from studies.edge_pruning.evaluation import Bench
 from studies.edge_pruning.networks import analog_layers
 
@@ -63,6 +62,7 @@ def _drops(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> d
     """Voltages (V) of word- and bit-line nodes [row, col], and drivers (V), solved by the engine."""
     whole = crossbar.testbench(p, g, v)
     inner = whole.subckts[0]
+    assert isinstance(inner, Subckt)
     word, bit = ([f"v({kind}{i}_{j})" for i in range(g.shape[0]) for j in range(g.shape[1])] for kind in "wb")
     # The same array without its subcircuit, so that inner nodes have names of their own in every simulator.
     flat = Netlist(

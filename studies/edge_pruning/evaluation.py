@@ -66,8 +66,7 @@ class Bench:
 
 
 def evaluate(network: str, config: Config, images: Images, checkpoints: Path, progress: Progress) -> dict[str, Any]:
-    """All figures of one network: {arm: {"clean", "headline", "noise": [...], "lines": [...]}, ...} and the sweep of
-    programming errors of the arm that is written once."""
+    """All figures of one network: accuracies by arm, and the programming errors of the arm that is written once."""
     bench = Bench(config, images, checkpoints)
     found: dict[str, Any] = {"software": {"clean": bench.accuracy("software", network)}}
     for arm in PHYSICAL:
@@ -76,6 +75,7 @@ def evaluate(network: str, config: Config, images: Images, checkpoints: Path, pr
             "noise": [bench.accuracy(arm, network, read_noise=noise) for noise in config.noises],
             "lines": [bench.accuracy(arm, network, r_line=r) for r in config.lines],
             "headline": _headline(bench, arm, network),
+            "headline_clean": bench.accuracy(arm, network, limit=headline_images(network, config)),
         }
         progress.print(f"{network} {arm}: clean {found[arm]['clean']:.1%}, headline {found[arm]['headline']:.1%}")
     found["errors"] = [bench.accuracy("weights_once", network, program_error=error) for error in config.errors]
@@ -84,13 +84,23 @@ def evaluate(network: str, config: Config, images: Images, checkpoints: Path, pr
     return found
 
 
+def headline_images(network: str, config: Config) -> int:
+    """How many test images the headline has."""
+    return min(config.headline_cnn, config.test_images) if network == "cnn" else config.test_images
+
+
 def _headline(bench: Bench, arm: str, network: str) -> float:
     config = bench.config
     # A convolution by bits is many reads: small chunks keep its patches in memory.
     chunk = 50 if network == "cnn" else 1000
-    limit = config.headline_cnn if network == "cnn" else None
     return bench.accuracy(
-        arm, network, chunk=chunk, limit=limit, r_line=config.r_line, read_noise=config.read_noise, converters=True
+        arm,
+        network,
+        chunk=chunk,
+        limit=headline_images(network, config),
+        r_line=config.r_line,
+        read_noise=config.read_noise,
+        converters=True,
     )
 
 
