@@ -15,15 +15,17 @@ import numpy as np
 import pytest
 import torch
 
-from cosim.engines import Dc, Op, Options, Tran
+from cosim.engines import ENGINES, Ac, Dc, Op, Options, Tran
 from devicemodels import DEVICES, Device, device, device_of
 from devicemodels.units import Range
+from netlists.spice import V
 from tests.devicemodels.benches import (
     STEPS,
     STIMULI,
     TIGHT,
     VIEWS,
     loop,
+    netlist,
     oracle,
     recorded,
     restarted,
@@ -172,6 +174,18 @@ def test_operating_point_does_not_disturb_the_state(d, view):
     np.testing.assert_allclose(simulate(view, d, p, sweep)["v(x)"], getattr(p, d.state), rtol=1e-12)
     for v in (d.drive.v_plus, d.drive.v_minus):
         assert simulate(view, d, p, Op(), dc=v).value("v(x)") == pytest.approx(getattr(p, d.state), rel=1e-12)
+
+
+@each_device
+@each_view
+def test_small_signal_sees_the_conductance_at_rest(d, view):
+    """At 0 V bias and every frequency: the state does not follow."""
+    engine, language = view
+    p, cell = d.params(), netlist(d, language, asdict(d.params()))
+    driven = replace(cell, elements=(V("a", "a", "0", 0.0, ac=1.0), *cell.elements[1:]))
+    waves = ENGINES[engine]().run(driven, Ac(start=1.0, stop=1e9, points_per_decade=1))
+    g = float(d.model.conductance(p, torch.tensor(getattr(p, d.state), dtype=torch.float64)))
+    np.testing.assert_allclose(-waves["i(va)"], g, rtol=1e-9)
 
 
 @each_device

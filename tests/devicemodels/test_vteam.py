@@ -125,10 +125,10 @@ def test_rate_is_zero_between_the_thresholds_and_points_inwards_beyond_the_bound
 
 
 @pytest.mark.parametrize("iv", [0, 1])
-def test_bounds_are_the_two_resistances(iv):
+def test_bounds_are_the_two_resistances_and_hold_beyond(iv):
     p = VteamParams(iv=iv)
-    g = vteam.conductance(p, tensor([0.0, 1.0]))
-    assert g.numpy() == pytest.approx([1 / p.r_on, 1 / p.r_off], rel=1e-12)
+    g = vteam.conductance(p, tensor([0.0, 1.0, -0.2, 1.2]))
+    assert g.numpy() == pytest.approx([1 / p.r_on, 1 / p.r_off] * 2, rel=1e-12)
     assert p.cell(np.array([1 / p.r_on, 1 / p.r_off]))["x0"] == pytest.approx([0.0, 1.0], abs=1e-12)
     assert vteam.state(p, tensor([1.0, 0.0])).numpy() == pytest.approx([0.0, 1.0], abs=1e-12)
 
