@@ -10,6 +10,7 @@ from cosim.engines import ENGINES, Options, Tran
 from cosim.waveforms import Waveforms
 from netlists import integrator
 from netlists.integrator import IntegratorParams
+from netlists.opamp import View
 from netlists.stimuli import held
 
 P = IntegratorParams()
@@ -19,7 +20,9 @@ STOP = P.t_load + 7e-6
 SWING = P.opamp.v_high - P.opamp.v_low
 
 
-def run(p: IntegratorParams, *, levels=LEVELS, v_ic=0.0, view="spice", engine="ngspice", stop=STOP) -> Waveforms:
+def run(
+    p: IntegratorParams, *, levels=LEVELS, v_ic=0.0, view: View = "spice", engine="ngspice", stop=STOP
+) -> Waveforms:
     netlist = integrator.testbench(p, held(levels, TIMES, 2e-9), v_ic=v_ic, view=view)
     return ENGINES[engine]().run(netlist, Tran(stop=stop, max_step=10e-9, options=Options(reltol=1e-6)))
 
