@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from scipy.integrate import solve_ivp
 from cosim.engines import ENGINES, Analysis, Options, Tran
 from cosim.waveforms import Waveforms
 from devicemodels import Device, device
+from devicemodels.units import Range
 from netlists.spice import N, Netlist, Pwl, SubcktText, V, VerilogA, X
 
 PROBES = ("v(a)", "i(va)", "v(x)")
@@ -37,6 +38,13 @@ def netlist(d: Device, language: str, params: Mapping[str, float], dc: float = 0
 def simulate(view: tuple[str, str], d: Device, p: Any, analysis: Analysis, dc: float = 0.0, wave: Pwl | None = None):
     engine, language = view
     return ENGINES[engine]().run(netlist(d, language, asdict(p), dc, wave), analysis)
+
+
+def bounds(d: Device) -> tuple[float, float]:
+    """The range that the parameter class declares for the state at t = 0."""
+    hint = get_type_hints(d.params, include_extras=True)[d.state]
+    allowed = next(m for m in hint.__metadata__ if isinstance(m, Range))
+    return allowed.low, allowed.high
 
 
 def loop(d: Device) -> Pwl:
