@@ -16,16 +16,17 @@ are the capacitances to ground of one segment, at the node of its cell.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, NamedTuple
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from devicemodels import device_of
 from devicemodels.ohmic.params import OhmicParams
 from devicemodels.units import NONNEGATIVE, Farad, Ohm, validate
-from netlists.spice import B, C, Element, Netlist, Resistors, Subckt, V, X, number
+from netlists.spice import B, C, Element, N, Netlist, Resistors, Subckt, SubcktText, V, VerilogA, X, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,12 @@ class CrossbarParams:
     """Capacitance to ground of one word-line segment."""
     c_bl: Annotated[Farad, NONNEGATIVE] = 0.0
     """Capacitance to ground of one bit-line segment."""
-    device: OhmicParams = field(default_factory=OhmicParams)
-    """The cell."""
+    device: Any = field(default_factory=OhmicParams)
+    """The cell: parameters of one of `devicemodels.DEVICES`."""
 
     def __post_init__(self) -> None:
         validate(self)
+        device_of(self.device)
 
 
 def check_conductances(g: np.ndarray) -> np.ndarray:
@@ -120,22 +122,52 @@ def _refuse_shorts(label: np.ndarray, names: list[str]) -> None:
         seen[k] = name
 
 
-def build(p: CrossbarParams, g: np.ndarray) -> Subckt:
+def build(p: CrossbarParams, g: np.ndarray, *, view: str = "spice") -> Subckt:
     """Subcircuit `crossbar in0 ... out0 ...` of the cells `g` [row, col] in S, infinity for a short.
 
+    Ohmic cells are resistors. Cells of other devices have the conductance g at 0 V and are instances of the device's
+    subcircuit (view "spice") or of its Verilog-A module ("veriloga"), their state at node x{row}_{col}.
     Raises ValueError when g is no matrix of numbers >= 0, or when shorted cells join two ports.
     """
+    if view not in ("spice", "veriloga"):
+        raise ValueError(f"crossbar: view must be 'spice' or 'veriloga', got {view!r}")
     g = check_conductances(g)
     m, n = g.shape
     lines = _edges(p, m, n)
-    row, col = np.nonzero(g)
+    ohmic = isinstance(p.device, OhmicParams)
+    row, col = np.nonzero(g if ohmic else np.isinf(g))
     cell = row * n + col
-    with np.errstate(divide="ignore"):
-        cells = _Edges("cell", cell, cell + m * n, 1.0 / g[row, col])
+    cells = _Edges("cell", cell, cell + m * n, 1.0 / g[row, col])
     names, node = _merged((*lines, cells), m, n)
-    elements = [_resistors(edges, names, node) for edges in (*lines, cells)]
+    resistors = [_resistors(edges, names, node) for edges in (*lines, cells)]
+    elements = (*(e for e in resistors if e is not None), *_capacitors(p, names, m * n))
     ports = tuple(_names(m, n)[2 * m * n :])
-    return Subckt("crossbar", ports, tuple(e for e in (*elements, *_capacitors(p, names, m * n)) if e is not None))
+    if ohmic:
+        return Subckt("crossbar", ports, elements)
+    device = device_of(p.device)
+    devices = _devices(p, g, names, view)
+    if view == "spice":
+        return Subckt("crossbar", ports, (*elements, *devices), subckts=(SubcktText(device.subckt, device.spice),))
+    modules = (VerilogA(device.module, device.veriloga),)
+    return Subckt("crossbar", ports, (*elements, *devices), veriloga=modules)
+
+
+def _devices(p: CrossbarParams, g: np.ndarray, names: list[str], view: str) -> list[Element]:
+    """One instance per cell of finite, non-zero conductance."""
+    device = device_of(p.device)
+    m, n = g.shape
+    row, col = np.nonzero(np.isfinite(g) & (g > 0))
+    shared = {f.name: value for f in fields(p.device) if isinstance(value := getattr(p.device, f.name), float | int)}
+    values = {name: column.tolist() for name, column in p.device.cell(g[row, col]).items()}
+    found: list[Element] = []
+    for k, (i, j) in enumerate(zip(row.tolist(), col.tolist(), strict=True)):
+        nodes = (names[i * n + j], names[m * n + i * n + j], f"x{i}_{j}")
+        parameters = shared | {name: column[k] for name, column in values.items()}
+        if view == "spice":
+            found.append(X(f"cell{i}_{j}", nodes, device.subckt, parameters))
+        else:
+            found.append(N(f"cell{i}_{j}", nodes, device.module, parameters))
+    return found
 
 
 def _resistors(edges: _Edges, names: list[str], node: np.ndarray) -> Resistors | None:
@@ -155,7 +187,7 @@ def _capacitors(p: CrossbarParams, names: list[str], cells: int) -> list[Element
     return [C(f"_{node}", node, "0", c) for node, c in total.items()]
 
 
-def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray) -> Netlist:
+def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray, *, view: str = "spice") -> Netlist:
     """The array driven by `v` [row] V, or by [batch, row] V, with every bit line at virtual ground.
 
     Probe "i(vsense{j})" is the current out of bit line j, positive for positive v. One vector is an `Op()`; a batch is
@@ -169,7 +201,7 @@ def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray) -> Netlist:
     if not np.isfinite(v).all():
         raise ValueError("crossbar: v must be finite numbers in V")
     sense = [V(f"sense{j}", f"out{j}", "0") for j in range(n)]
-    dut = build(p, g)
+    dut = build(p, g, view=view)
     return Netlist(
         title=f"crossbar {m} x {n}",
         elements=(*_drivers(v), *sense, X("dut", dut.ports, dut.name)),

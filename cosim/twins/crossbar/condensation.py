@@ -14,119 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cosim.twins.crossbar.leaf import Leaf, Sizes, admittance, gradient, leaf
-from cosim.twins.crossbar.lines import stretch
+from cosim.twins.crossbar.blocks import COL, ROW, Group, Merge, Part, merge, unmerge
+from cosim.twins.crossbar.leaf import Leaf, admittance, gradient, leaf
+from cosim.twins.crossbar.lines import Stretch
 from netlists.crossbar import CrossbarParams
 
 LEAF_CELLS = 16
 LEAF_SIDE = 4
-COL, ROW = 0, 2
-"""Axis of a merge, as the index of the near port that it joins: COL joins word lines, ROW joins bit lines."""
-
-
-class Group:
-    """Blocks of one shape: admittances `y` [tile, block row, block col, port, port], and room for their gradient."""
-
-    def __init__(self, sizes: Sizes, y: Tensor) -> None:
-        self.sizes, self.y, self.shape = sizes, y, y.shape
-        self.grad: Tensor | None = None
-
-    def gradient(self) -> Tensor:
-        """Buffer of the gradient; every block is used once, so every element is written once."""
-        if self.grad is None:
-            self.grad = self.y.new_empty(self.shape)
-        return self.grad
-
-
-class Part(NamedTuple):
-    """Some blocks of a group: index of block rows and block columns."""
-
-    group: Group
-    rows: slice
-    cols: slice
-
-    def of(self, values: Tensor) -> Tensor:
-        return values[:, self.rows, self.cols]
-
-
-class Joint(NamedTuple):
-    """How two blocks merge: ports of each that stay, as (from, to) slices, and the ports that are eliminated."""
-
-    sizes: Sizes
-    keep: tuple[tuple[tuple[slice, slice], ...], tuple[tuple[slice, slice], ...]]
-    cut: tuple[slice, slice]
-
-
-def joint(a: Sizes, b: Sizes, axis: int) -> Joint:
-    """Plan of joining the far ports of `a` along `axis` with the near ports of `b`; lumped lines share their ports."""
-    near, far, other = axis, axis + 1, (COL, ROW)[axis == COL]
-    lumped = a[far] == 0
-    out = [0, 0, 0, 0]
-    out[near], out[far] = a[near], b[far]
-    out[other], out[other + 1] = a[other] + b[other], a[other + 1] + b[other + 1]
-    sizes = Sizes(*out)
-    sa, sb, so = a.slices(), b.slices(), sizes.slices()
-    keep_a, keep_b = [(sa[near], so[near])], [(sb[near], so[near])] if lumped else [(sb[far], so[far])]
-    for port in (other, other + 1):
-        middle = so[port].start + a[port]
-        keep_a.append((sa[port], slice(so[port].start, middle)))
-        keep_b.append((sb[port], slice(middle, so[port].stop)))
-    used = tuple(tuple(pair for pair in pairs if pair[0].stop > pair[0].start) for pairs in (keep_a, keep_b))
-    empty = slice(0, 0)
-    return Joint(sizes, (used[0], used[1]), (empty, empty) if lumped else (sa[far], sb[near]))
-
-
-class Merge(NamedTuple):
-    """One step of the tape: the parts that merged, the result, and the factors of the elimination."""
-
-    parts: tuple[Part, Part]
-    plan: Joint
-    result: Group
-    factor: Tensor | None
-    half: Tensor | None
-
-
-def merge(a: Part, b: Part, axis: int) -> Merge:
-    """Join blocks `a` (near) and `b` (far) pairwise."""
-    plan = joint(a.group.sizes, b.group.sizes, axis)
-    blocks = (a.of(a.group.y), b.of(b.group.y))
-    y = blocks[0].new_zeros(*blocks[0].shape[:-2], sum(plan.sizes), sum(plan.sizes))
-    for block, keep in zip(blocks, plan.keep, strict=True):
-        for source, target in keep:
-            for source2, target2 in keep:
-                y[..., target, target2] += block[..., source, source2]
-    if plan.cut[0].stop == 0:
-        return Merge((a, b), plan, Group(plan.sizes, y), None, None)
-    coupling = y.new_empty(*y.shape[:-2], plan.cut[0].stop - plan.cut[0].start, y.shape[-1])
-    for block, keep, cut in zip(blocks, plan.keep, plan.cut, strict=True):
-        for source, target in keep:
-            coupling[..., target] = block[..., cut, source]
-    shared = blocks[0][..., plan.cut[0], plan.cut[0]] + blocks[1][..., plan.cut[1], plan.cut[1]]
-    factor = torch.linalg.cholesky_ex(shared).L
-    half = torch.linalg.solve_triangular(factor, coupling, upper=False)
-    flat = half.flatten(0, -3)
-    y.view(-1, *y.shape[-2:]).baddbmm_(flat.mT, flat, alpha=-1)
-    return Merge((a, b), plan, Group(plan.sizes, y), factor, half)
-
-
-def unmerge(step: Merge) -> None:
-    """Reverse mode of `merge`: from the gradient of the result to those of the parts."""
-    grad = step.result.gradient()
-    targets = tuple(part.of(part.group.gradient()) for part in step.parts)
-    for target, keep in zip(targets, step.plan.keep, strict=True):
-        for source, to in keep:
-            for source2, to2 in keep:
-                target[..., source, source2] = grad[..., to, to2]
-    if step.factor is None or step.half is None:
-        return
-    solution = torch.linalg.solve_triangular(step.factor.mT, step.half, upper=True)
-    flow = solution @ grad
-    shared = flow @ solution.mT
-    for target, keep, cut in zip(targets, step.plan.keep, step.plan.cut, strict=True):
-        target[..., cut, cut] = shared
-        for source, to in keep:
-            target[..., cut, source] = -flow[..., to]
-            target[..., source, cut] = -flow[..., to].mT
 
 
 class Grid:
@@ -160,6 +54,8 @@ class Grid:
             if odd:
                 steps.append(merge(part(False, slice(count - 1, count)), part(True, slice(0, 1)), axis))
                 found[key(True)] = steps[-1].result
+        for group in set(self.groups.values()) - set(found.values()):
+            group.release()
         left = (self.blocks[0], pairs + 1) if along_cols else (pairs + 1, self.blocks[1])
         return Grid(found, left), steps
 
@@ -215,10 +111,10 @@ def plant(g: Float[Tensor, "tile row col"], p: CrossbarParams) -> tuple[Grid, li
     groups: dict[tuple[bool, bool], Group] = {}
     leaves: list[Leaves] = []
     for row in rows:
-        bit = stretch(row.first, row.size, m, p.r_bl, p.r_sense)
+        bit = Stretch(row.first, row.size, m, p.r_bl, p.r_sense)
         for col in cols:
-            word = stretch(col.first, col.size, n, p.r_wl, p.r_source)
-            constants = leaf(word, bit, g)
+            word = Stretch(col.first, col.size, n, p.r_wl, p.r_source)
+            constants = leaf(word, bit, g.dtype, g.device)
             y, saved = admittance(constants, _blocked(g, row, col))
             key = (row.last, col.last)
             if key not in groups:
@@ -233,16 +129,20 @@ def plant(g: Float[Tensor, "tile row col"], p: CrossbarParams) -> tuple[Grid, li
     return Grid(groups, (sum(c.blocks for c in rows), sum(c.blocks for c in cols))), leaves
 
 
-def condense(g: Float[Tensor, "tile row col"], p: CrossbarParams) -> tuple[Group, list[Merge], list[Leaves]]:
-    """The whole array as one block; word-line ports first, then bit-line ports."""
+def condense(
+    g: Float[Tensor, "tile row col"], p: CrossbarParams, *, tape: bool
+) -> tuple[Group, list[Merge], list[Leaves]]:
+    """The whole array as one block, word-line ports first, then bit-line ports; and the tape for the reverse mode."""
     grid, leaves = plant(g, p)
-    tape: list[Merge] = []
+    if not tape:
+        leaves.clear()
+    done: list[Merge] = []
     while grid.blocks != (1, 1):
         rows, cols = grid.blocks
         square = g.shape[1] * cols >= g.shape[2] * rows
         grid, steps = grid.join(COL if rows == 1 or (cols > 1 and square) else ROW)
-        tape += steps
-    return grid.groups[(True, True)], tape, leaves
+        done += steps if tape else []
+    return grid.groups[(True, True)], done, leaves
 
 
 class PortAdmittance(torch.autograd.Function):
@@ -250,9 +150,11 @@ class PortAdmittance(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, g: Tensor, p: CrossbarParams) -> Tensor:
-        whole, ctx.tape, ctx.leaves = condense(g, p)
-        ctx.whole, ctx.like = whole, g
-        return whole.y[:, 0, 0].clone()
+        whole, tape, leaves = condense(g, p, tape=ctx.needs_input_grad[0])
+        y = whole.y[:, 0, 0].clone()
+        whole.release()
+        ctx.whole, ctx.tape, ctx.leaves, ctx.like = whole, tape, leaves, g
+        return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable

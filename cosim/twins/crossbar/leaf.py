@@ -5,6 +5,7 @@ open-circuit cell voltages per port voltage, the admittance is Y = Y0 + C' √t 
 infinite conductance have a finite t.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cosim.twins.crossbar.lines import Line
+from cosim.twins.crossbar.lines import Stretch
 
 
 class Sizes(NamedTuple):
@@ -40,9 +41,11 @@ class Leaf(NamedTuple):
     self_impedance: Float[Tensor, "k"]
 
 
-def leaf(word: Line, bit: Line, like: Tensor) -> Leaf:
-    """Block whose word lines are all `word` and bit lines all `bit`, in the dtype and on the device of `like`."""
-    w, h = len(word.near), len(bit.near)
+@lru_cache(maxsize=1024)
+def leaf(words: Stretch, bits: Stretch, dtype: torch.dtype, device: torch.device) -> Leaf:
+    """Block whose word lines are all `words` and bit lines all `bits`."""
+    word, bit = words.line(), bits.line()
+    w, h = words.size, bits.size
     across, down = np.eye(h), np.eye(w)
     impedance = np.kron(across, word.impedance) + np.kron(bit.impedance, down)
     ends = [
@@ -61,7 +64,7 @@ def leaf(word: Line, bit: Line, like: Tensor) -> Leaf:
             through[near, far] = through[far, near] = -value * np.eye(far.stop - far.start)
     diagonal = np.diag(impedance).copy()
     arrays = (through, np.hstack(ends), impedance - np.diag(diagonal), diagonal)
-    return Leaf(sizes, *(torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in arrays))
+    return Leaf(sizes, *(torch.as_tensor(a, dtype=dtype, device=device) for a in arrays))
 
 
 def admittance(c: Leaf, g: Float[Tensor, "*block k"]) -> tuple[Float[Tensor, "*block port port"], tuple[Tensor, ...]]:

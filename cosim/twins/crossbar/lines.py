@@ -5,6 +5,7 @@ Position x of cell k is the resistance from the near end, r_end + (k + 1) r; blo
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,17 +26,26 @@ class Line:
     has_far: bool
 
 
-def stretch(first: int, size: int, cells: int, r: float, r_end: float) -> Line:
+class Stretch(NamedTuple):
     """Cells `first` ... `first + size - 1` of a line of `cells` cells with `r` per segment."""
-    if r == 0:
-        return Line(np.ones(size), np.zeros(size), np.zeros((size, size)), 0.0, False)
-    start = r_end + (first + 0.5) * r if first else 0.0
-    x = r_end + (first + 1 + np.arange(size)) * r - start
-    last = first + size == cells
-    through = 0.0 if last else 1.0 / (r_end + (first + size + 0.5) * r - start)
-    far = x * through
-    impedance = np.minimum.outer(x, x) * (1.0 - np.maximum.outer(far, far))
-    return Line(1.0 - far, far, impedance, through, not last)
+
+    first: int
+    size: int
+    cells: int
+    r: float
+    r_end: float
+
+    def line(self) -> Line:
+        """What the cells of the stretch see."""
+        if self.r == 0:
+            return Line(np.ones(self.size), np.zeros(self.size), np.zeros((self.size, self.size)), 0.0, False)
+        start = self.r_end + (self.first + 0.5) * self.r if self.first else 0.0
+        x = self.r_end + (self.first + 1 + np.arange(self.size)) * self.r - start
+        last = self.first + self.size == self.cells
+        through = 0.0 if last else 1.0 / (x[-1] + 0.5 * self.r)
+        far = x * through
+        impedance = np.minimum.outer(x, x) * (1.0 - np.maximum.outer(far, far))
+        return Line(1.0 - far, far, impedance, through, not last)
 
 
 def single_cells(
