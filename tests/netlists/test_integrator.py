@@ -1,6 +1,7 @@
 """The integrator against its differential equations, its Verilog-A view and a second engine."""
 
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -102,3 +103,7 @@ def test_stimulus_that_moves_too_fast_is_refused():
 
 def test_veriloga_carries_the_parameters():
     assert "parameter real c = 2e-11 " in integrator.veriloga(replace(P, c=2e-11))
+
+
+def test_defaults_of_the_veriloga_file_are_those_of_the_parameters():
+    assert integrator.veriloga(IntegratorParams()) == (files("netlists") / "integrator.va").read_text()

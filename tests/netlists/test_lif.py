@@ -1,6 +1,7 @@
 """The neuron against its closed form, its Verilog-A view and a second engine."""
 
 from dataclasses import replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -117,3 +118,7 @@ def test_veriloga_carries_the_parameters():
     assert "parameter real v_threshold = 0.3 " in lif.veriloga(replace(P, v_threshold=0.3)).replace(";", " ;")
     with pytest.raises(ValueError, match="view must be"):
         lif.build(P, view="verilog")  # pyright: ignore[reportArgumentType]
+
+
+def test_defaults_of_the_veriloga_file_are_those_of_the_parameters():
+    assert lif.veriloga(LifParams()) == (files("netlists") / "lif.va").read_text()
