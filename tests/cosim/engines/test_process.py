@@ -87,6 +87,11 @@ def test_ngspice_that_does_not_use_klu_is_caught(program):
         NgspiceBatch(executable=program(body)).run(DIVIDER.netlist, Op())
 
 
+def test_ngspice_starts_with_one_thread_and_our_start_up_file(program):
+    body = SPEAKS + 'grep -qx "set num_threads=1" "$SPICE_SCRIPTS/spinit" || exit 9\nexec ngspice "$@"\n'
+    NgspiceBatch(executable=program(body)).run(DIVIDER.netlist, Op())
+
+
 def test_crash_is_an_error(program, scratch):
     with pytest.raises(SimulationError, match="exit code -11"):
         NgspiceBatch(executable=program(SPEAKS + "kill -SEGV $$")).run(DIVIDER.netlist, Op())
