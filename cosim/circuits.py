@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 import netlists.integrator
 import netlists.lif
+import netlists.opamp
+import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif
+from cosim.twins import integrator, lif, opamp, tia
 from netlists.spice import Netlist, Subckt
 
 
@@ -37,6 +39,28 @@ class Circuit:
 
 
 CIRCUITS: dict[str, Circuit] = {
+    "opamp": Circuit(
+        params=netlists.opamp.OpampParams(),
+        build=netlists.opamp.build,
+        veriloga=netlists.opamp.veriloga,
+        bench=opamp.bench,
+        analysis=opamp.analysis,
+        calibrate=opamp.calibrate,
+        twin=opamp.Opamp.from_record,
+        unseen=opamp.unseen,
+        respond=opamp.respond,
+    ),
+    "tia": Circuit(
+        params=netlists.tia.TiaParams(),
+        build=netlists.tia.build,
+        veriloga=None,
+        bench=tia.bench,
+        analysis=tia.analysis,
+        calibrate=tia.calibrate,
+        twin=tia.Tia.from_record,
+        unseen=tia.unseen,
+        respond=tia.respond,
+    ),
     "integrator": Circuit(
         params=netlists.integrator.IntegratorParams(),
         build=netlists.integrator.build,

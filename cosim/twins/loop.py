@@ -96,13 +96,16 @@ class Loop:
 
     def rest(self, u: Tensor) -> Tensor:
         """y that a constant u leads to, with the limits: what the output of the amplifier settles to, any shape."""
-        by_y, by_u, constant = self.settled_error()
-        fit = self.fit
-        free = (by_u * u + constant) / (1 / fit.a0 - by_y)
-        inside = free.clamp(fit.y_low, fit.y_high)
-        # Beyond the limit y still follows the error that the saturating input stage sees.
-        beyond = (-by_y * fit.omega / fit.slew * (free - inside)).tanh()
-        return inside + fit.slew / self.limit * beyond
+        by_y, by_u, constant = self.settled_error().tolist()
+        return limited(self.fit, self.limit, (by_u * u + constant) / (1 / self.fit.a0 - by_y), -by_y)
+
+
+def limited(fit: OpampFit, limit: PerSecond, free: Tensor, feedback: Tensor | float) -> Tensor:
+    """y with its limits, where it would be `free` without them; `feedback` is 1/N. Smooth but for two bends."""
+    inside = free.clamp(fit.y_low, fit.y_high)
+    # Beyond the limit y still follows the error that the saturating input stage sees.
+    beyond = (fit.omega / fit.slew * feedback * (free - inside)).tanh()
+    return inside + fit.slew / limit * beyond
 
 
 def simulate(
@@ -115,7 +118,7 @@ def simulate(
     full, half, by_y, forced = _propagators(loop, h, held)
     # From the middle of one step to the middle of the next: half a step with the old input and half with the new one.
     between = forced[:-1] @ half + forced[1:]
-    amplifier = _Amplifier(loop, h, held)
+    amplifier = _Amplifier(loop, h, held, by_y)
     x = torch.addmm(forced[0], x, half) + y[:, None] * by_y
     middle_x, after_y = [x], [amplifier(x, y, 0)]
     by_y_twice = by_y @ half + by_y
@@ -142,22 +145,32 @@ def _propagators(loop: Loop, h: Second, held: Tensor) -> tuple[Tensor, Tensor, T
 
 
 class _Amplifier:
-    """One step h of y with the network held: half of the slope, the limits, the other half."""
+    """One step h of y with the network held.
 
-    def __init__(self, loop: Loop, h: Second, held: Float[Tensor, "time batch"]) -> None:
+    A network faster than h follows y inside the step; the slope takes in its answer to y, linearly implicit. Without
+    that the splitting would fall back to the explicit Euler rule there.
+    """
+
+    def __init__(self, loop: Loop, h: Second, held: Float[Tensor, "time batch"], by_y: Float[Tensor, " state"]) -> None:
         fit, n = loop.fit, len(loop.a)
         scale = fit.omega / fit.slew
         self.row = torch.as_tensor(scale * loop.error[:n], dtype=held.dtype, device=held.device)
         self.own = scale * float(loop.error[n])
         self.input = scale * (loop.error[n + 1] * held + loop.error[n + 2] + fit.v_offset)
+        self.answer = float(self.row @ by_y) + self.own
         self.lift, self.leak = fit.slew * h / 2, fit.omega / fit.a0 * h / 2
-        self.pull = float(-np.expm1(-loop.limit * h))
+        self.kept = float(np.exp(-loop.limit * h))
+        self.share = (1 - self.kept) / (loop.limit * h)
         self.high, self.low = fit.y_high, fit.y_low
 
     def __call__(self, x: Float[Tensor, "batch state"], y: Float[Tensor, " batch"], k: int) -> Float[Tensor, " batch"]:
         z = torch.addmv(self.input[k], x, self.row)
         if self.own:
             z = z + self.own * y
-        change = torch.add(self.lift * z.tanh(), y, alpha=-self.leak)
-        free = y + change
-        return free + change + self.pull * (free.clamp(self.low, self.high) - free)
+        slope = z.tanh()
+        rise = self.lift * slope / (1 - self.lift * self.answer * (1 - slope * slope))
+        change = torch.add(rise, y, alpha=-self.leak)
+        free = y + 2 * change
+        inside, before = free.clamp(self.low, self.high), y - y.clamp(self.low, self.high)
+        # Beyond a limit: the exact answer to a constant slope.
+        return inside + self.share * (free - inside) + (self.kept - self.share) * before

@@ -42,6 +42,11 @@ class Opamp(nn.Module):
         super().__init__()
         self.p, self.fit = p, fit
 
+    @staticmethod
+    def from_record(p: OpampParams, record: Record) -> "Opamp":
+        """The twin of p that a calibration record describes."""
+        return Opamp(p, OpampFit(**record.fit))
+
     def forward(self, u: Float[Tensor, "batch time"], dt: Second, load: Load = LOAD) -> Float[Tensor, "batch time"]:
         """Follower output (V) at the end of each step of dt (s) for the input u (V) held in it, at rest before."""
         p, fit = self.p, self.fit
