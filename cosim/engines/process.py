@@ -140,7 +140,7 @@ def execute(command: list[str], folder: Path, deck: tuple[str, str], limits: Lim
 
 def _wait(command: list[str], folder: Path, log: Path, limits: Limits, env: Mapping[str, str]) -> int | None:
     blocks = max(1, limits.file_size // BLOCK)
-    shell = ["sh", "-c", LIMITED, "sh", str(blocks), str(math.ceil(limits.timeout) + 1), *command]
+    shell = ["/bin/sh", "-c", LIMITED, "sh", str(blocks), str(math.ceil(limits.timeout) + 1), *command]
     children = CHILDREN.get() or Children()
     with open(log, "wb") as output:
         process = children.start(

@@ -21,8 +21,8 @@ def no_programs(monkeypatch, tmp_path):
         cached.cache_clear()
 
 
-def test_every_required_part_works_here(engine):
-    """`engine` makes this test follow --engines."""
+def test_every_required_part_works_here(ngspice):
+    """The fixture makes this test follow --engines."""
     bad = [check for check in doctor.checks() if not check.ok and not check.optional]
     assert bad == []
 
@@ -41,7 +41,7 @@ def test_osdi_check_uses_the_model_it_compiled(engine):
     assert engine.run(doctor.compiled_divider(), Op()).value("v(b)") == pytest.approx(0.5, abs=1e-9)
 
 
-def test_wrong_answer_of_a_simulator_is_reported(monkeypatch):
+def test_wrong_answer_of_a_simulator_is_reported(ngspice, monkeypatch):
     from netlists.spice import Netlist, R, V
 
     uneven = Netlist(

@@ -18,6 +18,8 @@ from cosim.engines.vacask import Vacask
 from netlists.spice import B, C, I, Ic, R
 from tests.reference_circuits import DIVIDER, RC_RAMP, VERILOG_A, netlist
 
+pytestmark = pytest.mark.usefixtures("ngspice")
+
 ROOT = Path(__file__).parents[3]
 SPEAKS = '[ "$1" = --version ] && exec ngspice --version\n'
 
