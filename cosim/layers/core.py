@@ -10,6 +10,7 @@ range   `input_range` where calibrated (inputs beyond are clamped), else the lar
 DAC     2^dac_bits − 1 steps of magnitude up to v_read; the sign is the polarity, or with `bit_serial` a read of its own
 tile    bit lines 2j, 2j + 1 of a pair are neighbours; the parts of a layer larger than a tile add up digitally
 i       ideal: v·g; twin: lines to first order; exact: lines solved; spice: the netlist of each tile solved by an engine
+TIA     where the hardware has one, as calibrated (amplifier.py), except at fidelity ideal; −r_f·i is read as i
 ADC     full scale `adc_range` where calibrated, else the hardware's, else what the rows of the tile can give at worst
 
 Where nothing after the DAC is nonlinear the whole chain is one matrix, and a forward pass one product with it.
@@ -26,6 +27,7 @@ from torch import Tensor, nn
 from cosim.engines.base import Engine
 from cosim.hardware import Hardware
 from cosim.layers import spice
+from cosim.layers.amplifier import reported_current
 from cosim.layers.cells import Cells, difference
 from cosim.layers.converters import Drive, bit_planes, convert_current, to_levels
 from cosim.layers.mapping import PairConductances, WeightMapping
@@ -72,6 +74,8 @@ class AnalogCore(nn.Module):
         self.fidelity = fidelity
         self._solved: tuple[Tensor, Tensor] | None = None
         register_optional(self, "input_range", "adc_range")
+        with torch.no_grad():
+            self.targets()
 
     @property
     def fidelity(self) -> str:
@@ -91,7 +95,7 @@ class AnalogCore(nn.Module):
 
     def matrix(self) -> Float[Tensor, "row col"] | None:
         """The chain after the DAC as one matrix in units of the weight, or None where it is not linear."""
-        if self.hardware.adc_bits is not None or self.fidelity == "spice":
+        if self.hardware.adc_bits is not None or self.fidelity == "spice" or self._amplified:
             return None
         if self.fidelity == "ideal" and self.cells.exact(self.frame):
             return self.ideal_matrix()
@@ -143,8 +147,8 @@ class AnalogCore(nn.Module):
             row, line = (int(k) for k in torch.argwhere(~torch.isfinite(g))[0])
             tile = row // self.hardware.rows, line // self.hardware.cols
             raise ValueError(
-                f"conductances must be finite, got {float(g[row, line])!r} S at row {row}, bit line {line}, in tile "
-                f"{tile}; check the weights of the layer"
+                f"conductances must be finite, got {g.detach()[row, line].item()!r} S at row {row}, bit line {line}, "
+                f"in tile {tile}; check the weights of the layer"
             )
 
     def quantise(self, x: Tensor) -> Tensor:
@@ -172,7 +176,8 @@ class AnalogCore(nn.Module):
         scale = self._range(x)
         drive = self.drive(x, scale)
         v = drive.rows.flatten(0, 1) * self.hardware.v_read
-        i = self.sense(self.currents(v, self.cells(pair, self.frame)))
+        g = self.cells(pair, self.frame)
+        i = self.sense(self.currents(v, g), g)
         reads = (difference(i).sum(1) / (self.hardware.v_read * pair.unit)).to(x.dtype)
         return torch.einsum("r,rbc->bc", drive.weights, reads.unflatten(0, drive.rows.shape[:2])) * scale
 
@@ -208,8 +213,17 @@ class AnalogCore(nn.Module):
         )
         return found.to(v.device), solved
 
-    def sense(self, i: Float[Tensor, "batch band col2"]) -> Float[Tensor, "batch band col2"]:
-        """Currents (A) as amplifier and converter report them."""
+    @property
+    def _amplified(self) -> bool:
+        return self.hardware.tia is not None and self.fidelity != "ideal"
+
+    def sense(
+        self, i: Float[Tensor, "batch band col2"], g: Float[Tensor, "row col2"]
+    ) -> Float[Tensor, "batch band col2"]:
+        """Currents (A) as amplifier and converter report them; the amplifiers see all cells `g` of their bit lines."""
+        if self.hardware.tia is not None and self._amplified:
+            g_col = torch.stack([g[rows].sum(0) for rows in self.tiling.rows]).to(i.dtype)
+            i = reported_current(i, g_col, self.hardware.tia)
         if self.hardware.adc_bits is None:
             return i
         return convert_current(i, self.full_scale(i), self.hardware.adc_bits, bipolar=not self.hardware.bit_serial)

@@ -1,0 +1,39 @@
+"""The calibrated amplifier of the bit lines."""
+
+from functools import cache
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cosim import calibration
+from cosim.settings import flatten
+from cosim.twins.tia import Tia, TiaFit
+from netlists.tia import TiaParams
+
+
+@cache
+def calibrated(p: TiaParams) -> Tia:
+    """The twin of the amplifier `p` with the fit of its shipped record; ValueError if that is of another amplifier.
+
+    The conductance and capacitance of the column may differ: the layer's own bit lines take their place.
+    """
+    record = calibration.load("tia")
+    own = {"g_col", "c_col"}
+    different = [
+        f"{name} = {value!r} (calibrated: {record.params.get(name)!r})"
+        for name, value in flatten(p).items()
+        if name not in own and value != record.params.get(name)
+    ]
+    if different:
+        raise ValueError(
+            f"Hardware.tia differs from the calibrated amplifier in {', '.join(different)}; run memspice calibrate tia "
+            "with these parameters, or use the calibrated ones"
+        )
+    return Tia(p, TiaFit(**record.fit))
+
+
+def reported_current(
+    i: Float[Tensor, "batch band col2"], g_col: Float[Tensor, "band col2"], p: TiaParams
+) -> Float[Tensor, "batch band col2"]:
+    """Current (A) that the output voltage stands for by −r_f·i, for bit lines of conductance `g_col` (S)."""
+    return -calibrated(p)(i, g_col) / p.r_f
