@@ -1,0 +1,5 @@
+"""The list of studies: a module each, with `sizes`, `run`, `report` and `certify`."""
+
+from studies.edge_pruning import study as edge_pruning
+
+STUDIES = {"edge_pruning": edge_pruning}

@@ -23,11 +23,14 @@ from studies.edge_pruning.networks import analog_layers
 READS = 24
 """Test images whose currents go into the scatter."""
 POINTS = 900
-"""Most points of a curve that results.json keeps."""
+"""Most points of a scatter or a smooth curve that results.json keeps."""
+
+SPIKES = 12
+"""A few spikes show more than a whole train."""
 
 
 def tile(bench: Bench, network: str, engine: Engine) -> dict[str, Any]:
-    """The first tile of the layer fc1: currents by fidelity, and the node voltages for one image."""
+    """A tile of the layer fc1, of its second band: currents by fidelity, and node voltages for the brightest image."""
     config = bench.config
     model = bench.model("pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise)
     set_frame(model, 0)
@@ -36,12 +39,14 @@ def tile(bench: Bench, network: str, engine: Engine) -> dict[str, Any]:
     hook = layer.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0].detach()))
     with torch.no_grad():
         model(bench.x[:READS])
-        g = layer.core.cells(layer.core.targets(), 0)[: config.tile, : config.tile].double().numpy()
+        g = layer.core.cells(layer.core.targets(), 0).double().numpy()
     hook.remove()
     assert layer.core.input_range is not None
-    v = (inputs[0] / layer.core.input_range).double().numpy()[:, : config.tile] * layer.hardware.v_read
-    p = layer.hardware.crossbar
-    return _scatter(p, g, v, engine) | _drops(p, g, v[0], engine)
+    # The first rows of an image are mostly dark.
+    band, cols = layer.core.tiling.rows[min(1, len(layer.core.tiling.rows) - 1)], layer.core.tiling.cols[0]
+    v = (inputs[0] / layer.core.input_range).double().numpy()[:, band] * layer.hardware.v_read
+    p, g = layer.hardware.crossbar, g[band, cols]
+    return _scatter(p, g, v, engine) | _drops(p, g, v[v.sum(1).argmax()], engine)
 
 
 def _scatter(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> dict[str, Any]:
@@ -79,24 +84,27 @@ def _drops(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> d
 
 
 def _short(values: Float[np.ndarray, " n"]) -> list[float]:
-    step = max(1, len(values) // POINTS)
-    return values[::step].tolist()
+    return values[:: -(-len(values) // POINTS)].tolist()
 
 
 def twins(engine: Engine) -> dict[str, Any]:
     """Integrator and LIF neuron, circuit and calibrated twin on stimuli that no fit has seen."""
     of_lif = lif.overlay(LifParams(), engine, load("lif"))
     of_integrator = integrator.overlay(IntegratorParams(), engine, load("integrator"))
-    # A few spikes show more than a whole train.
-    shown = of_lif.time <= of_lif.circuit_spikes[min(12, len(of_lif.circuit_spikes) - 1)]
+    shown = of_lif.time <= of_lif.circuit_spikes[min(SPIKES, len(of_lif.circuit_spikes) - 1)]
+    traces = {
+        name: np.asarray(getattr(of_lif, name))[shown].tolist() for name in ("time", "stimulus", "circuit", "twin")
+    }
     return {
-        "lif": {
-            name: _short(np.asarray(getattr(of_lif, name))[shown]) for name in ("time", "stimulus", "circuit", "twin")
-        }
+        "lif": traces
         | {
+            "zoom": of_lif.circuit_spikes[1:6].tolist(),
             "spikes": [len(of_lif.circuit_spikes), len(of_lif.twin_spikes)],
             "worst_interval": float(np.abs(of_lif.interval_errors()).max()),
         },
         "integrator": {name: _short(np.asarray(getattr(of_integrator, name))) for name in of_integrator._fields}
-        | {"worst": float(np.abs(of_integrator.twin - of_integrator.circuit).max())},
+        | {
+            "worst": float(np.abs(of_integrator.twin - of_integrator.circuit).max()),
+            "swing": float(np.ptp(of_integrator.circuit)),
+        },
     }

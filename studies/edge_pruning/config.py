@@ -48,6 +48,8 @@ class Config:
     """Error of one pulse without verification: the spread of formed cells."""
     verify_error: Annotated[Siemens, NONNEGATIVE] = 1e-6
     """Error after write and verify (ours); it takes several pulses, which the comparison does not charge."""
+    clip: Annotated[One, POSITIVE] = 2.0
+    """Largest weight that is written once, in deviations of its layer (ours: near its best at an unverified write)."""
     errors: tuple[float, ...] = (0.0, 0.5e-6, 1e-6, 2e-6, 3.5e-6, 5.323e-6, 8e-6)
     """Programming errors (S) at which the once-written network is evaluated."""
     noises: tuple[float, ...] = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2)

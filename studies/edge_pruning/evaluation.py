@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cosim import set_fidelity, set_frame
+from cosim.layers.mapping import WeightMapping
 from cosim.layers.pruning import PrunedPairMapping
 from studies.datasets import Images
 from studies.edge_pruning import arms
@@ -43,6 +44,7 @@ class Bench:
         model.eval()
         fix_input_ranges(model)
         if once:
+            _clip(model, self.config.clip)
             random = torch.Generator().manual_seed(self.config.seed * 1000 + draw)
             for layer in analog_layers(model).values():
                 layer.program(random)
@@ -82,6 +84,17 @@ def evaluate(network: str, config: Config, images: Images, checkpoints: Path, pr
     found["once_writes"] = writes_once(bench, network)
     found["histogram"] = {arm: histogram(bench.model(arm, network)) for arm in PHYSICAL}
     return found
+
+
+@torch.no_grad()
+def _clip(model: nn.Sequential, deviations: float) -> None:
+    """Cut weights at so many deviations of their layer and let that stand for g_max: the few largest weights would
+    otherwise leave most of the conductance range, and so of the signal over programming error, unused."""
+    for layer in analog_layers(model).values():
+        mapping = layer.mapping
+        assert isinstance(mapping, WeightMapping)
+        mapping.w_max = deviations * float(mapping.weight.std())
+        mapping.weight.clamp_(-mapping.w_max, mapping.w_max)
 
 
 def headline_images(network: str, config: Config) -> int:

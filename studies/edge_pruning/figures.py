@@ -151,20 +151,42 @@ def scatter(results: dict[str, Any]) -> "Figure":
     return figure
 
 
-def waveforms(results: dict[str, Any]) -> "Figure":
-    """LIF neuron and integrator: stimulus above, circuit and twin below."""
-    figure, panels = _panels(2, height=4.6, rows=2)
-    labels = {"lif": (1e6, "µs", 1e9, "input current (nA)", "membrane (V)")}
-    labels["integrator"] = (1e3, "ms", 1.0, "input (V)", "output (V)")
-    for k, (name, (per_time, unit, per_input, above, below)) in enumerate(labels.items()):
-        wave = {key: np.array(results["twins"][name][key]) for key in ("time", "stimulus", "circuit", "twin")}
-        time = per_time * wave["time"]
-        top, bottom = panels[:, k]
-        top.plot(time, per_input * wave["stimulus"], color="#4d4d4d", lw=0.9)
-        bottom.plot(time, wave["circuit"], color="#999999", lw=2.4, label="circuit (ngspice)")
-        bottom.plot(time, wave["twin"], color="#d55e00", lw=0.9, label="twin")
-        top.set_ylabel(above)
-        bottom.set(xlabel=f"time ({unit})", ylabel=below)
-        top.set_title({"lif": "LIF neuron", "integrator": "integrator"}[name], fontsize=10)
+def _overlay(panels: np.ndarray, wave: dict[str, np.ndarray], per_time: float, per_input: float) -> None:
+    top, bottom = panels
+    top.plot(per_time * wave["time"], per_input * wave["stimulus"], color="#4d4d4d", lw=0.9)
+    bottom.plot(per_time * wave["time"], wave["circuit"], color="#999999", lw=2.6, label="circuit (ngspice)")
+    bottom.plot(per_time * wave["time"], wave["twin"], color="#d55e00", lw=0.9, label="twin")
+
+
+def _traces(results: dict[str, Any], name: str) -> dict[str, np.ndarray]:
+    return {key: np.array(results["twins"][name][key]) for key in ("time", "stimulus", "circuit", "twin")}
+
+
+def lif(results: dict[str, Any]) -> "Figure":
+    """LIF neuron: input current above, membrane of circuit and twin below; right, five spikes of a burst."""
+    wave, zoom = _traces(results, "lif"), np.array(results["twins"]["lif"]["zoom"])
+    figure, panels = _panels(2, height=4.4, rows=2)
+    for k, title in enumerate(("random input currents", "enlarged: a burst")):
+        _overlay(panels[:, k], wave, 1e6, 1e9)
+        panels[0, k].set_title(title, fontsize=10)
+        panels[1, k].set_xlabel("time (µs)")
+    margin = 0.1 * (zoom[-1] - zoom[0])
+    for panel in panels[:, 1]:
+        panel.set_xlim(1e6 * (zoom[0] - margin), 1e6 * (zoom[-1] + margin))
+    panels[0, 0].set_ylabel("input current (nA)")
+    panels[1, 0].set_ylabel("membrane voltage (V)")
+    _legend(figure, panels[1, 0])
+    return figure
+
+
+def integrator(results: dict[str, Any]) -> "Figure":
+    """Integrator: input, outputs of circuit and twin, and their difference."""
+    wave = _traces(results, "integrator")
+    figure, panels = _panels(1, height=5.4, rows=3)
+    _overlay(panels[:2, 0], wave, 1e6, 1.0)
+    panels[2, 0].plot(1e6 * wave["time"], 1e3 * (wave["twin"] - wave["circuit"]), color="#d55e00", lw=0.9)
+    for panel, label in zip(panels[:, 0], ("input (V)", "output (V)", "twin − circuit (mV)"), strict=True):
+        panel.set_ylabel(label)
+    panels[2, 0].set_xlabel("time (µs)")
     _legend(figure, panels[1, 0])
     return figure

@@ -19,7 +19,7 @@ from cosim.certification import certify as certify_model
 from cosim.engines import ENGINES
 from cosim.engines.base import Engine
 from studies import datasets
-from studies.edge_pruning import arms, circuits
+from studies.edge_pruning import arms, circuits, page
 from studies.edge_pruning.config import Config
 from studies.edge_pruning.evaluation import Bench, evaluate
 from studies.edge_pruning.training import Progress, Trainer
@@ -54,7 +54,7 @@ FULL = Config(
 )
 """All of Fashion-MNIST; certificates of 100 images through the MLP and 5 through the whole CNN."""
 
-SIZES = {"tiny": TINY, "demo": DEMO, "full": FULL}
+sizes = {"tiny": TINY, "demo": DEMO, "full": FULL}
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Results:
     config: dict[str, Any]
     data: str
     training: dict[str, Any]
-    """{network: {"weights": n, "arms": {arm: history}, "budget": cell writes}}"""
+    """{network: {"weights": n, "steps": n, "budget": cell writes, "arms": {arm: history}}}"""
     evaluation: dict[str, Any]
     """{network: see evaluation.evaluate}"""
     certificates: dict[str, Any]
@@ -181,6 +181,11 @@ def _certify(
     return certificate
 
 
+def report(folder: Path) -> Path:
+    """Write report.html of a finished run into its folder."""
+    return page.write(folder, asdict(Results.of(folder)))
+
+
 def _train(network: str, config: Config, images: datasets.Images, folder: Path, progress: Progress) -> dict[str, Any]:
     histories, budget, weights = {}, 0, 0
     for arm in arms.TRAINED:
@@ -190,7 +195,8 @@ def _train(network: str, config: Config, images: datasets.Images, folder: Path, 
         weights = arms.weight_count(trainer.model)
         if arm == "pruning_reference":
             budget = arms.writes(trainer.model)["cell_writes"]
-    return {"weights": weights, "budget": budget, "arms": histories}
+    steps = (config.train_images - config.validation) // config.batch * config.epochs(network)
+    return {"weights": weights, "budget": budget, "steps": steps, "arms": histories}
 
 
 def _stage(folder: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

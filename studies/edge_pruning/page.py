@@ -1,0 +1,308 @@
+"""The report of a run: what was asked, who wins, how far circuit and twin are apart, and where it comes from."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.certification import Certificate, wilson
+from studies import report
+from studies.edge_pruning import figures
+from studies.edge_pruning.arms import LABELS
+from studies.edge_pruning.evaluation import PHYSICAL
+from studies.report import Section, paragraph, picture, table
+
+NOT_PRUNED = ("weights_in_place", "weights_once")
+
+MODELLED = (
+    ("formed, never programmed conductances", "normal distribution of a 40 nm TaOx array (mean, spread published)"),
+    ("residual conductance of pruned pairs", "normal, 1 ± 0.3 µS (ours: no figure is published)"),
+    ("write noise of a flip", "relative, cut at two deviations (published code)"),
+    ("programming error", "normal, independent of the target; unverified = spread of formed cells (ours)"),
+    ("read noise", "relative, fresh for each frame, white"),
+    ("line resistance", "every segment; solved exactly, and by ngspice in the certificate"),
+    ("inputs and converters", "bit by bit at a fixed voltage, 14-bit ADC (headline and certificate)"),
+    ("integrator, LIF neuron", "op-amp and device level in ngspice, calibrated twins; shown, not part of this network"),
+)
+ABSENT = (
+    "retention and drift, 1/f and telegraph noise of cells, read disturb",
+    "nonlinear I-V of cells and selector transistors",
+    "line capacitance and settling, noise and offset of amplifiers",
+    "wear: how many writes a cell survives",
+    "write-verify pulses: a verified write is charged as one write, in favour of the weight arms",
+)
+
+
+def write(folder: Path, results: dict[str, Any]) -> Path:
+    """The page report.html of a run in its folder."""
+    sections = [
+        Section("Who wins", _winners(results)),
+        Section("Training", _training(results)),
+        Section("Read noise and line resistance", _robustness(results)),
+        Section("How well must weights be written?", _errors(results)),
+        Section("Conductances", _conductances(results)),
+        Section("Line drop in one tile", _drops(results)),
+        Section("Twin against ngspice: currents", _scatter(results)),
+        Section("Twin against ngspice: LIF neuron and integrator", _twins(results)),
+        Section("Certificate", _certificates(results)),
+        Section("What is modelled, what is not", _modelled()),
+        Section("Provenance", _provenance(results)),
+    ]
+    lead = "".join(paragraph(text, "lead") for text in verdicts(results)) + paragraph(results["data"] + ".", "soft")
+    return report.write(folder / "report.html", "Pruning random conductances against training weights", lead, sections)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def margin(results: dict[str, Any], network: str) -> tuple[str, float]:
+    """The better of the arms that write weights, in the headline, and by how much edge pruning beats it."""
+    found = results["evaluation"][network]
+    rival = max(NOT_PRUNED, key=lambda arm: found[arm]["headline"])
+    return rival, found["pruning_reference"]["headline"] - found[rival]["headline"]
+
+
+def verdicts(results: dict[str, Any]) -> list[str]:
+    """One sentence for each network: who wins, and by how much."""
+    sentences = []
+    config = results["config"]
+    for network, found in results["evaluation"].items():
+        rival, points = margin(results, network)
+        count = headline_count(results, network)
+        # Less than two standard errors of the difference of two shares is not called a win.
+        error = np.sqrt(
+            sum(found[arm]["headline"] * (1 - found[arm]["headline"]) / count for arm in (rival, "pruning_reference"))
+        )
+        verb = "is not told apart from" if abs(points) < 2 * error else "beats" if points > 0 else "loses to"
+        sentences.append(
+            f"{network.upper()}: with {percent(config['read_noise'])} read noise and {config['r_line']:g} Ω "
+            f"lines, edge "
+            f"pruning with a reference cell reaches {percent(found['pruning_reference']['headline'])} and {verb} "
+            f"“{LABELS[rival]}” ({percent(found[rival]['headline'])}), {100 * points:+.1f} points on {count:,} "
+            f"images. "
+            f"Software weights reach {percent(found['software']['clean'])} without any hardware."
+        )
+    return sentences
+
+
+def headline_count(results: dict[str, Any], network: str) -> int:
+    config = results["config"]
+    return min(config["headline_cnn"], config["test_images"]) if network == "cnn" else config["test_images"]
+
+
+def _winners(results: dict[str, Any]) -> str:
+    head = ("arm", "clean", "2 % noise + lines", "drop (points)", "cells written", "per weight")
+    head = (
+        *head[:2],
+        f"{percent(results['config']['read_noise'])} noise, {results['config']['r_line']:g} Ω",
+        *head[3:],
+    )
+    body = ""
+    for network, found in results["evaluation"].items():
+        training = results["training"][network]
+        rows = []
+        for arm in PHYSICAL:
+            history = training["arms"].get(arm)
+            cells = int(history[-1]["cell_writes"]) if history else found["once_writes"]
+            one = found[arm]
+            drop = 100 * (one["headline_clean"] - one["headline"])
+            share = f"{cells / training['weights']:.2f}"
+            rows.append(
+                (LABELS[arm], percent(one["clean"]), percent(one["headline"]), f"{drop:.1f}", f"{cells:,}", share)
+            )
+        best = max(range(len(PHYSICAL)), key=lambda k: found[PHYSICAL[k]]["headline"])
+        interval = wilson(
+            round(found[PHYSICAL[best]]["headline"] * headline_count(results, network)),
+            headline_count(results, network),
+        )
+        body += f"<h3>{network.upper()}, {training['weights']:,} weights</h3>" + table(head, rows, best=best)
+        body += paragraph(f"The marked arm's headline with its 95 % interval: {interval}.", "soft")
+        body += paragraph(_saved(training), "soft")
+    body += paragraph(
+        "Writes are counted by cell, after forming, the initial prune included. The arm that trains weights on "
+        "the devices "
+        "has the budget of edge pruning with a reference cell. The arm that is written once needs what the table "
+        "says, "
+        "whatever the budget. Each write there has the error of one pulse without verification. The drop is "
+        "against the "
+        "clean accuracy on the same images."
+    )
+    return body
+
+
+def _saved(training: dict[str, Any]) -> str:
+    history = training["arms"]["pruning_reference"]
+    flips = int(history[-1]["program_sum"])
+    updates = training["weights"] * training["steps"]
+    return (
+        f"Mask flips after the initial prune (the paper's program_sum): {flips:,}, that is "
+        f"{percent(1 - flips / updates)} fewer "
+        f"device updates than writing every weight at each of the {training['steps']:,} steps."
+    )
+
+
+def _training(results: dict[str, Any]) -> str:
+    best = {
+        network: max(h["validation"] for h in data["arms"]["pruning_reference"])
+        for network, data in results["training"].items()
+    }
+    text = ", ".join(f"{network.upper()} {percent(value)}" for network, value in best.items())
+    return picture(
+        figures.training(results),
+        f"Learning only which random cells stay reaches {text} on held-out images; most of its writes come first, "
+        f"while "
+        "weights trained on devices spread the same number evenly.",
+    )
+
+
+def _robustness(results: dict[str, Any]) -> str:
+    body, config = "", results["config"]
+    for network, found in results["evaluation"].items():
+        falls = {arm: 100 * (found[arm]["noise"][0] - found[arm]["noise"][-1]) for arm in PHYSICAL}
+        lines = {arm: 100 * (found[arm]["lines"][0] - found[arm]["lines"][-1]) for arm in PHYSICAL}
+        body += picture(
+            figures.robustness(results, network),
+            f"{network.upper()}: at {percent(config['noises'][-1])} read noise the reference layout loses "
+            f"{falls['pruning_reference']:.1f} points and the differential one "
+            f"{falls['pruning_differential']:.1f}, because a "
+            f"difference of two large conductances carries the noise of both; at {config['lines'][-1]:g} Ω per "
+            f"cell they "
+            f"lose {lines['pruning_reference']:.1f} and {lines['pruning_differential']:.1f} points.",
+        )
+    return body
+
+
+def crossing(results: dict[str, Any], network: str) -> float | None:
+    """Programming error (S) at which weights written once fall to the pruned network; None if they do not."""
+    found, errors = results["evaluation"][network], results["config"]["errors"]
+    above = np.array(found["errors"]) - found["pruning_reference"]["clean"]
+    for k in range(1, len(errors)):
+        if above[k - 1] >= 0 > above[k]:
+            return errors[k - 1] + (errors[k] - errors[k - 1]) * above[k - 1] / (above[k - 1] - above[k])
+    return None
+
+
+def _errors(results: dict[str, Any]) -> str:
+    parts = []
+    for network in results["evaluation"]:
+        at = crossing(results, network)
+        where = "does not cross it in this range" if at is None else f"falls below it at {1e6 * at:.1f} µS"
+        parts.append(f"for the {network.upper()} it {where}")
+    return picture(
+        figures.errors(results),
+        "Writing software weights once beats edge pruning only if cells are written accurately: "
+        + ", ".join(parts)
+        + ".",
+    )
+
+
+def _conductances(results: dict[str, Any]) -> str:
+    network = list(results["evaluation"])[-1]
+    return picture(
+        figures.histogram(results, network),
+        f"{network.upper()}: pruned networks use two well separated states, formed and reset, and need no value "
+        f"in between; "
+        "networks with written weights need the whole range. (The last bin also holds what lies above.)",
+    )
+
+
+def _drops(results: dict[str, Any]) -> str:
+    tile = results["tile"]
+    word, bit, v = (np.array(tile[key]) for key in ("word_line", "bit_line", "drivers"))
+    driven = v > 0.05 * v.max()
+    worst = float(((word - bit)[driven] / v[driven, None]).min())
+    return picture(
+        figures.drops(results),
+        f"One tile of the layer fc1 for one test image, solved by {tile['engine_name']}: with "
+        f"{results['config']['r_line']:g} Ω per cell the worst driven cell keeps {percent(worst)} of its driver's "
+        f"voltage, "
+        f"and bit lines rise to {1e3 * bit.max():.2f} mV. Grey: word lines that are not driven.",
+    )
+
+
+def _scatter(results: dict[str, Any]) -> str:
+    tile = results["tile"]
+    engine = np.array(tile["engine"])
+    worst = {
+        name: float(np.abs(np.array(tile[name]) - engine).max() / engine.max()) for name in ("ideal", "twin", "exact")
+    }
+    return picture(
+        figures.scatter(results),
+        f"The same tile, {len(engine)} currents: without lines torch is up to {percent(worst['ideal'])} of the "
+        f"largest current "
+        f"off, the first-order twin {worst['twin']:.1e}, the exact solution {worst['exact']:.1e}.",
+    )
+
+
+def _twins(results: dict[str, Any]) -> str:
+    lif, integrator = results["twins"]["lif"], results["twins"]["integrator"]
+    spikes = f"{lif['spikes'][0]} spikes in the circuit, {lif['spikes'][1]} in the twin"
+    return picture(
+        figures.lif(results),
+        f"LIF neuron on currents that no fit has seen: {spikes}, intervals within {100 * lif['worst_interval']:.2f} %.",
+    ) + picture(
+        figures.integrator(results),
+        f"Integrator on an input that no fit has seen: the twin is within {1e3 * integrator['worst']:.2f} mV, "
+        f"{100 * integrator['worst'] / integrator['swing']:.2f} % of the swing.",
+    )
+
+
+def _certificates(results: dict[str, Any]) -> str:
+    import json
+
+    if not results["certificates"]:
+        return paragraph("This run has no certificate; make one with: memspice certify FOLDER --samples 20")
+    body = ""
+    for network, data in results["certificates"].items():
+        one = Certificate.from_json(json.dumps(data))
+        head = ("layer", "inputs × outputs", "tiles", "reads", "solved", "worst", "median", "worst relative")
+        rows = [
+            (
+                layer.name,
+                f"{layer.rows} × {layer.cols}",
+                layer.tiles,
+                f"{layer.reads:,}",
+                f"{layer.solves:,}",
+                f"{layer.worst:.1e}",
+                f"{layer.median:.1e}",
+                f"{layer.worst_relative:.1e}",
+            )
+            for layer in one.layers
+        ]
+        body += f"<h3>{network.upper()}: {'holds' if one.holds else 'does not hold'}</h3>" + table(head, rows)
+        body += paragraph(
+            f"{one.equal_predictions.count} test images through {one.engine} with the same conductances and the "
+            f"same noise "
+            f"draws as {one.reference}: equal predictions {one.equal_predictions}; accuracy {one.accuracy_engine} "
+            f"in the "
+            f"simulator, {one.accuracy_reference} in torch; {one.seconds_engine:.1f} s against "
+            f"{one.seconds_reference:.2f} s. "
+            f"Errors are of bit-line currents over the largest of the layer; at most {one.tolerance:g} is tolerated."
+        )
+    return body
+
+
+def _modelled() -> str:
+    items = "".join(f"<li>{item}</li>" for item in ABSENT)
+    return table(("modelled", "how"), MODELLED) + paragraph("Not modelled here:") + f"<ul>{items}</ul>"
+
+
+def _provenance(results: dict[str, Any]) -> str:
+    origin = results["provenance"]
+    options = next((one["options"] for one in results["certificates"].values()), {})
+    rows = [
+        ("data", results["data"]),
+        ("simulator", origin["engine"]),
+        (
+            "solver options of the certificate",
+            ", ".join(f"{key} = {value}" for key, value in options.items()) or "none",
+        ),
+        ("packages", ", ".join(f"{name} {version}" for name, version in origin["versions"].items())),
+        ("revision", origin["revision"] or "not from a git checkout"),
+        ("seed", str(results["config"]["seed"])),
+        ("digest of the tile's netlist", results["tile"]["digest"]),
+    ]
+    settings = [(name, str(value)) for name, value in results["config"].items()]
+    body = table(("what", "value"), [(name, value) for name, value in rows])
+    return body + f"<details><summary>All settings</summary>{table(('setting', 'value'), settings)}</details>"
