@@ -1,5 +1,6 @@
 """The trans-impedance amplifier in ngspice against circuit theory."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -73,10 +74,10 @@ def test_noise_gain_sets_the_speed(ngspice: Engine) -> None:
     ],
 )
 def test_bad_parameters_are_named(changes: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         TiaParams(**changes)
 
 
 def test_column_without_conductance_cannot_be_driven_by_voltage() -> None:
-    with pytest.raises(ValueError, match="TiaParams.g_col must be positive to drive the column by a voltage"):
+    with pytest.raises(ValueError, match="g_col must be positive to drive the column by a voltage"):
         tia.testbench(TiaParams(g_col=0.0), 0.1, drive="voltage")
