@@ -25,11 +25,10 @@ def test_a_current_inside_the_range_is_reported_within_the_gain_error():
     p, fit = TiaParams(), TiaFit(**load("tia").fit)
     i = torch.linspace(-0.5, 0.5, 11, dtype=torch.float64).reshape(-1, 1, 1) * p.i_max
     g_col = torch.tensor([[5e-3]], dtype=torch.float64)
-    # One loop equation: the virtual ground is off by v_out/a0 and the offset, and the feedback current by g_col times it.
-    noise_gain = 1 + p.r_f * (5e-3)
-    bound = (
-        abs(fit.gain - 1) * i.abs() + noise_gain * ((p.r_f + fit.r_out) * i.abs() / fit.a0 + abs(fit.v_offset)) / p.r_f
-    )
+    # The virtual ground is off by v/a0 and the offset, and the current of the feedback by the noise gain times that.
+    noise_gain = 1 + p.r_f * g_col
+    virtual_ground = (p.r_f + fit.r_out) * i.abs() / fit.a0 + abs(fit.v_offset)
+    bound = abs(fit.gain - 1) * i.abs() + noise_gain * virtual_ground / p.r_f
     assert ((reported_current(i, g_col, p) - i).abs() <= 1.05 * bound + 1e-12).all()
 
 
