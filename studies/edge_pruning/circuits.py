@@ -25,6 +25,9 @@ READS = 24
 POINTS = 900
 """Most points of a scatter or a smooth curve that results.json keeps."""
 
+LIF_POINTS = 6000
+"""The same for the neuron, whose spikes need more."""
+
 SPIKES = 12
 """A few spikes show more than a whole train."""
 
@@ -83,8 +86,8 @@ def _drops(p: CrossbarParams, g: np.ndarray, v: np.ndarray, engine: Engine) -> d
     return nodes | {"drivers": v.tolist(), "digest": waves.digest, "engine_name": waves.engine}
 
 
-def _short(values: Float[np.ndarray, " n"]) -> list[float]:
-    return values[:: -(-len(values) // POINTS)].tolist()
+def _short(values: Float[np.ndarray, " n"], most: int = POINTS) -> list[float]:
+    return values[:: -(-len(values) // most)].tolist()
 
 
 def twins(engine: Engine) -> dict[str, Any]:

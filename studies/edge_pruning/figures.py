@@ -110,16 +110,15 @@ def histogram(results: dict[str, Any], network: str) -> "Figure":
 
 
 def drops(results: dict[str, Any]) -> "Figure":
-    """Voltage across each cell of one tile against what its driver applies, and the bit-line voltages."""
+    """Voltage that the lines of one tile take from each cell, and the bit-line voltages."""
     tile = results["tile"]
     word, bit, v = (np.array(tile[key]) for key in ("word_line", "bit_line", "drivers"))
     figure, panels = _panels(2, height=4.2)
-    across = np.where(v[:, None] > 0.05 * v.max(), (word - bit) / np.where(v, v, 1)[:, None], np.nan)
-    images = ((100 * across, "voltage across the cell\n(% of the driver's)"), (1e3 * bit, "bit-line voltage (mV)"))
+    lost = v[:, None] - (word - bit)
+    images = ((1e3 * lost, "voltage lost on the lines (mV)"), (1e3 * bit, "bit-line voltage (mV)"))
     for panel, (values, label) in zip(panels[0], images, strict=True):
         panel.grid(False)
         shown = panel.imshow(values, cmap="viridis", aspect="auto", interpolation="nearest")
-        panel.set_facecolor("#dddddd")
         panel.set(xlabel="bit line (sensed at the bottom)", ylabel="word line (driven from the left)")
         figure.colorbar(shown, ax=panel, label=label)
     return figure

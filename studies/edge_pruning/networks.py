@@ -23,9 +23,6 @@ from cosim.layers.linear import AnalogLinear
 MappingOf = Callable[[int, int], nn.Module]
 """Rows and columns of a layer → its mapping."""
 
-SHAPES = {"conv1": (9, 64), "conv2": (576, 16), "fc1": (400, 128), "fc2": (128, 10)}
-"""Rows and columns of the layers of the paper's CNN."""
-
 
 class Quantise(nn.Module):
     """Rounds activations, zero or positive, to 2^bits levels; the derivative is 1, as in the paper's code.

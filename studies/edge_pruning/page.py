@@ -1,5 +1,6 @@
 """The report of a run: what was asked, who wins, how far circuit and twin are apart, and where it comes from."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,8 @@ from studies import report
 from studies.edge_pruning import figures
 from studies.edge_pruning.arms import LABELS
 from studies.edge_pruning.evaluation import PHYSICAL
+from studies.edge_pruning.findings import crossing, headline_count, percent, verdicts
 from studies.report import Section, paragraph, picture, table
-
-NOT_PRUNED = ("weights_in_place", "weights_once")
 
 MODELLED = (
     ("formed, never programmed conductances", "normal distribution of a 40 nm TaOx array (mean, spread published)"),
@@ -50,45 +50,6 @@ def write(folder: Path, results: dict[str, Any]) -> Path:
     ]
     lead = "".join(paragraph(text, "lead") for text in verdicts(results)) + paragraph(results["data"] + ".", "soft")
     return report.write(folder / "report.html", "Pruning random conductances against training weights", lead, sections)
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def margin(results: dict[str, Any], network: str) -> tuple[str, float]:
-    """The better of the arms that write weights, in the headline, and by how much edge pruning beats it."""
-    found = results["evaluation"][network]
-    rival = max(NOT_PRUNED, key=lambda arm: found[arm]["headline"])
-    return rival, found["pruning_reference"]["headline"] - found[rival]["headline"]
-
-
-def verdicts(results: dict[str, Any]) -> list[str]:
-    """One sentence for each network: who wins, and by how much."""
-    sentences = []
-    config = results["config"]
-    for network, found in results["evaluation"].items():
-        rival, points = margin(results, network)
-        count = headline_count(results, network)
-        # Less than two standard errors of the difference of two shares is not called a win.
-        error = np.sqrt(
-            sum(found[arm]["headline"] * (1 - found[arm]["headline"]) / count for arm in (rival, "pruning_reference"))
-        )
-        verb = "is not told apart from" if abs(points) < 2 * error else "beats" if points > 0 else "loses to"
-        sentences.append(
-            f"{network.upper()}: with {percent(config['read_noise'])} read noise and {config['r_line']:g} Ω "
-            f"lines, edge "
-            f"pruning with a reference cell reaches {percent(found['pruning_reference']['headline'])} and {verb} "
-            f"“{LABELS[rival]}” ({percent(found[rival]['headline'])}), {100 * points:+.1f} points on {count:,} "
-            f"images. "
-            f"Software weights reach {percent(found['software']['clean'])} without any hardware."
-        )
-    return sentences
-
-
-def headline_count(results: dict[str, Any], network: str) -> int:
-    config = results["config"]
-    return min(config["headline_cnn"], config["test_images"]) if network == "cnn" else config["test_images"]
 
 
 def _winners(results: dict[str, Any]) -> str:
@@ -173,16 +134,6 @@ def _robustness(results: dict[str, Any]) -> str:
     return body
 
 
-def crossing(results: dict[str, Any], network: str) -> float | None:
-    """Programming error (S) at which weights written once fall to the pruned network; None if they do not."""
-    found, errors = results["evaluation"][network], results["config"]["errors"]
-    above = np.array(found["errors"]) - found["pruning_reference"]["clean"]
-    for k in range(1, len(errors)):
-        if above[k - 1] >= 0 > above[k]:
-            return errors[k - 1] + (errors[k] - errors[k - 1]) * above[k - 1] / (above[k - 1] - above[k])
-    return None
-
-
 def _errors(results: dict[str, Any]) -> str:
     parts = []
     for network in results["evaluation"]:
@@ -210,14 +161,13 @@ def _conductances(results: dict[str, Any]) -> str:
 def _drops(results: dict[str, Any]) -> str:
     tile = results["tile"]
     word, bit, v = (np.array(tile[key]) for key in ("word_line", "bit_line", "drivers"))
-    driven = v > 0.05 * v.max()
-    worst = float(((word - bit)[driven] / v[driven, None]).min())
+    lost = (v[:, None] - (word - bit)).max()
     return picture(
         figures.drops(results),
         f"One tile of the layer fc1 for one test image, solved by {tile['engine_name']}: with "
-        f"{results['config']['r_line']:g} Ω per cell the worst driven cell keeps {percent(worst)} of its driver's "
-        f"voltage, "
-        f"and bit lines rise to {1e3 * bit.max():.2f} mV. Grey: word lines that are not driven.",
+        f"{results['config']['r_line']:g} Ω per cell the lines take up to {1e3 * lost:.1f} mV of a cell's "
+        f"{1e3 * v.max():.0f} mV, most where drivers and sense nodes are far; bit lines rise to "
+        f"{1e3 * bit.max():.1f} mV.",
     )
 
 
@@ -249,8 +199,6 @@ def _twins(results: dict[str, Any]) -> str:
 
 
 def _certificates(results: dict[str, Any]) -> str:
-    import json
-
     if not results["certificates"]:
         return paragraph("This run has no certificate; make one with: memspice certify FOLDER --samples 20")
     body = ""

@@ -94,6 +94,11 @@ class Results:
         return Results.from_json(path.read_text())
 
 
+def load(config: Config) -> datasets.Images:
+    """The images of a run."""
+    return datasets.fashion_mnist(config.data).first(config.train_images, config.test_images)
+
+
 def run(config: Config, folder: Path, progress: Progress) -> Results:
     """Train, evaluate, certify; everything finished is kept in `folder` and not done again."""
     _settle(config, folder)
@@ -108,7 +113,7 @@ def run(config: Config, folder: Path, progress: Progress) -> Results:
 
 
 def _run(config: Config, folder: Path, progress: Progress) -> Results:
-    images = datasets.fashion_mnist(config.data).first(config.train_images, config.test_images)
+    images = load(config)
     progress.print(images.statement())
     engine = ENGINES["ngspice"]()
     engine.version()
@@ -159,8 +164,7 @@ def certify(
         raise ValueError(f"unknown network {network!r}; this run has {', '.join(config.networks)}")
     if not 0 < samples <= config.test_images:
         raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
-    images = datasets.fashion_mnist(config.data).first(config.train_images, config.test_images)
-    certificate = _certify(Bench(config, images, folder), network, samples, match, engine, progress)
+    certificate = _certify(Bench(config, load(config), folder), network, samples, match, engine, progress)
     _write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
     return certificate
 
