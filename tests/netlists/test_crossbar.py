@@ -123,8 +123,8 @@ def test_line_capacitance_is_counted_once_per_segment():
     p = CrossbarParams(r_wl=2.0, r_bl=0.0, c_wl=1e-15, c_bl=2e-15)
     lines = [line.split() for line in crossbar.testbench(p, G, np.ones(6)).text().splitlines() if line.startswith("C")]
     total = {node: float(c) for _, node, _, c in lines}
-    assert total["w2_3"] == 1e-15 and total["out4"] == pytest.approx(6 * 2e-15, rel=1e-12)
-    assert sum(total.values()) == pytest.approx(30 * 3e-15, rel=1e-12)
+    assert total["w2_3"] == 1e-15 and total["out4"] == pytest.approx(6 * 2e-15, rel=1e-12, abs=0.0)
+    assert sum(total.values()) == pytest.approx(30 * 3e-15, rel=1e-12, abs=0.0)
 
 
 def nonlinear_currents(p, g, v):
