@@ -40,7 +40,7 @@ class Cells(nn.Module):
     def __init__(self, mapping: nn.Module, hardware: Hardware, *, seed: int) -> None:
         super().__init__()
         self.mapping, self.hardware, self.seed = mapping, hardware, seed
-        self._drawn: tuple[tuple[Any, ...], Tensor] | None = None
+        self._drawn: tuple[tuple[Any, ...], tuple[Tensor, ...]] | None = None
         register_optional(self, "error", "stuck")
 
     @torch.no_grad()
@@ -79,15 +79,21 @@ class Cells(nn.Module):
             g = torch.where(self.stuck[side].isnan(), g, self.stuck[side])
         return g
 
-    def _noise(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> Float[Tensor, "2 row col"]:
+    def _noise(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> tuple[Tensor, ...]:
         """What the read `frame` multiplies each conductance by; the last frame is kept, as drawing costs the most."""
-        key = (self.seed, frame, g.shape, g.dtype, g.device)
+        key = (self.seed, frame, g.shape, g.stride(), g.dtype, g.device)
         if self._drawn is None or self._drawn[0] != key:
-            generator = frame_generator(self.seed, frame, g.device)
-            drawn = statistics.read(g.new_ones(2, *g.shape), p, generator)
-            # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
-            self._drawn = (key, drawn.clamp(min=0.0))
+            # Kept for later calls, which may need derivatives even if this one does not.
+            with torch.inference_mode(False):
+                self._drawn = (key, self._draw(g, frame, p))
         return self._drawn[1]
+
+    def _draw(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> tuple[Tensor, ...]:
+        generator = frame_generator(self.seed, frame, g.device)
+        # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
+        drawn = statistics.read(g.new_ones(2, *g.shape), p, generator).clamp(min=0.0)
+        # In the memory order of g, which is a transposed weight: mixed orders cost several times as much.
+        return tuple(torch.empty_like(g.detach()).copy_(side) for side in drawn)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_drawn": None}

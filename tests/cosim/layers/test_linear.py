@@ -139,6 +139,15 @@ def test_a_frame_gives_the_same_draws_in_every_tiling_and_at_every_fidelity(loss
     assert (layer(x) - reads[0]).abs().max() > 1e-4
 
 
+def test_a_frame_first_seen_in_inference_mode_can_be_trained_with():
+    layer = linear(replace(IDEAL, g_min=1e-6, read_noise=ReadNoise()))
+    layer.frame = 0
+    with torch.inference_mode():
+        seen = layer(inputs())
+    layer(inputs()).sum().backward()
+    assert torch.equal(layer(inputs()), seen)
+
+
 def test_programming_error_has_the_moments_of_its_parameters():
     error = ProgrammingError(absolute=2e-6, relative=0.03)
     layer = linear(replace(IDEAL, g_min=30e-6, programming=error), rows=200, cols=150)
