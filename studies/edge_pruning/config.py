@@ -65,7 +65,7 @@ class Config:
     read_noise: Annotated[One, NONNEGATIVE] = 0.02
     """Read noise of the headline and of the certificate."""
     adc_bits: Annotated[Count, POSITIVE] = 14
-    headline_cnn: Annotated[Count, POSITIVE] = 200
+    headline_cnn: Annotated[Count, POSITIVE] = 500
     """Test images of the CNN's headline, where every patch is read bit by bit."""
     certify_mlp: Annotated[Count, NONNEGATIVE] = 100
     """Test images through every layer of the MLP in the circuit simulator."""

@@ -51,6 +51,8 @@ def training(results: dict[str, Any]) -> "Figure":
             if arm != "software":
                 writes = [entry["cell_writes"] / 1000 for entry in history]
                 bottom.plot(epochs, writes, color=COLOURS[arm], marker=".", ms=4)
+        for panel in (top, bottom):
+            panel.xaxis.get_major_locator().set_params(integer=True)
         top.set_title(network.upper(), fontsize=10)
         top.set_ylabel("validation accuracy (%)")
         bottom.set(xlabel="epoch", ylabel="cells written (thousands)", ylim=(0, None))
@@ -70,7 +72,7 @@ def robustness(results: dict[str, Any], network: str) -> "Figure":
         panel.axhline(
             100 * found["software"]["clean"], color=COLOURS["software"], ls="--", lw=1, label="software (float)"
         )
-        panel.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 100))
+        panel.set(xlabel=label, ylabel="test accuracy (%)", ylim=(0, 100), xticks=x)
     _legend(figure, panels[0, 0], 2)
     return figure
 
@@ -89,7 +91,8 @@ def errors(results: dict[str, Any]) -> "Figure":
             panel.axhline(100 * found[arm]["clean"], color=COLOURS[arm], lw=1.2, label=LABELS[arm])
         pulse = 1e6 * results["config"]["write_error"]
         panel.axvline(pulse, color="#999999", ls=":", lw=1.2, label="one pulse, not verified")
-        panel.set(xlabel="programming error (µS)", ylabel="test accuracy (%)", ylim=(0, 100))
+        lowest = 100 * min(*found["errors"], found["weights_in_place"]["clean"])
+        panel.set(xlabel="programming error (µS)", ylabel="test accuracy (%)", ylim=(10 * (lowest // 10), None))
         panel.set_title(network.upper(), fontsize=10)
     _legend(figure, panels[0, 0], 2)
     return figure
