@@ -1,0 +1,75 @@
+"""The command `memspice`: the toolkit's commands and those of the studies."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cosim.cli import Engine, Json, Set, app, choose, clear_errors, console
+from cosim.engines import ENGINES
+from cosim.settings import with_settings
+from studies import STUDIES
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a run, as given to `memspice study --folder`.")]
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(STUDIES)}.")],
+    size: Annotated[str, typer.Option(help="tiny, demo or full.")] = "demo",
+    folder: Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME-SIZE without it.")] = None,
+    settings: Set = None,
+) -> None:
+    """Run a study, resuming it where it was interrupted, and write its report.
+
+    Example: memspice study edge_pruning --size demo
+    """
+    with clear_errors():
+        chosen = choose("study", STUDIES, name)
+        config = with_settings(choose("size", chosen.sizes, size), settings or [])
+        target = folder or Path("runs") / f"{name}-{size}"
+        chosen.run(config, target, progress=console)
+        path = chosen.report(target)
+        console.print(f"report: {path.resolve()}", soft_wrap=True)
+
+
+@app.command()
+def certify(
+    run: Folder,
+    samples: Annotated[int, typer.Option(help="Test samples to send through the simulator.", min=1)] = 20,
+    network: Annotated[str, typer.Option(help="Which trained network of the run, where it has several.")] = "",
+    match: Annotated[str, typer.Option(help="Name pattern of the layers to send through the simulator.")] = "*",
+    engine: Engine = "ngspice",
+    as_json: Json = False,
+) -> None:
+    """Send test samples through a trained model with its analogue layers solved by a circuit simulator, and compare.
+
+    Example: memspice certify runs/demo --samples 10
+    """
+    with clear_errors():
+        chosen = choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
+        certificate = chosen.certify(
+            run, samples=samples, network=network, match=match, engine=choose("engine", ENGINES, engine)()
+        )
+        print(certificate.to_json() if as_json else certificate.table())
+
+
+@app.command()
+def report(run: Folder) -> None:
+    """Write the HTML report of a run again from its results.
+
+    Example: memspice report runs/demo
+    """
+    with clear_errors():
+        chosen = choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
+        console.print(f"report: {chosen.report(run).resolve()}", soft_wrap=True)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
