@@ -46,8 +46,6 @@ class Config:
     """Bits of an activation (paper: 4)."""
     write_error: Annotated[Siemens, NONNEGATIVE] = TAOX_40NM.forming.std if TAOX_40NM.forming else 0.0
     """Error of one pulse without verification: the spread of formed cells."""
-    verify_error: Annotated[Siemens, NONNEGATIVE] = 1e-6
-    """Error after write and verify (ours); it takes several pulses, which the comparison does not charge."""
     clip: Annotated[One, POSITIVE] = 2.0
     """Largest weight that is written once, in deviations of its layer (ours: near its best at an unverified write)."""
     errors: tuple[float, ...] = (0.0, 0.5e-6, 1e-6, 2e-6, 3.5e-6, 5.323e-6, 8e-6)

@@ -53,12 +53,9 @@ def write(folder: Path, results: dict[str, Any]) -> Path:
 
 
 def _winners(results: dict[str, Any]) -> str:
-    head = ("arm", "clean", "2 % noise + lines", "drop (points)", "cells written", "per weight")
-    head = (
-        *head[:2],
-        f"{percent(results['config']['read_noise'])} noise, {results['config']['r_line']:g} Ω",
-        *head[3:],
-    )
+    config = results["config"]
+    effects = f"{percent(config['read_noise'])} noise, {config['r_line']:g} Ω"
+    head = ("arm", "clean", effects, "drop (points)", "cells written", "per weight", "of the budget")
     body = ""
     for network, found in results["evaluation"].items():
         training = results["training"][network]
@@ -68,10 +65,9 @@ def _winners(results: dict[str, Any]) -> str:
             cells = int(history[-1]["cell_writes"]) if history else found["once_writes"]
             one = found[arm]
             drop = 100 * (one["headline_clean"] - one["headline"])
-            share = f"{cells / training['weights']:.2f}"
-            rows.append(
-                (LABELS[arm], percent(one["clean"]), percent(one["headline"]), f"{drop:.1f}", f"{cells:,}", share)
-            )
+            shares = f"{cells / training['weights']:.2f}", f"{100 * cells / training['budget']:.0f} %"
+            accuracies = percent(one["clean"]), percent(one["headline"]), f"{drop:.1f}"
+            rows.append((LABELS[arm], *accuracies, f"{cells:,}", *shares))
         best = max(range(len(PHYSICAL)), key=lambda k: found[PHYSICAL[k]]["headline"])
         interval = wilson(
             round(found[PHYSICAL[best]]["headline"] * headline_count(results, network)),
@@ -98,7 +94,7 @@ def _saved(training: dict[str, Any]) -> str:
     updates = training["weights"] * training["steps"]
     return (
         f"Mask flips after the initial prune (the paper's program_sum): {flips:,}, that is "
-        f"{percent(1 - flips / updates)} fewer "
+        f"{100 * (1 - flips / updates):.2f} % fewer "
         f"device updates than writing every weight at each of the {training['steps']:,} steps."
     )
 
@@ -120,16 +116,16 @@ def _training(results: dict[str, Any]) -> str:
 def _robustness(results: dict[str, Any]) -> str:
     body, config = "", results["config"]
     for network, found in results["evaluation"].items():
-        falls = {arm: 100 * (found[arm]["noise"][0] - found[arm]["noise"][-1]) for arm in PHYSICAL}
-        lines = {arm: 100 * (found[arm]["lines"][0] - found[arm]["lines"][-1]) for arm in PHYSICAL}
+        falls = {arm: 100 * (found[arm]["noise"][-1] - found[arm]["noise"][0]) for arm in PHYSICAL}
+        lines = {arm: 100 * (found[arm]["lines"][-1] - found[arm]["lines"][0]) for arm in PHYSICAL}
         body += picture(
             figures.robustness(results, network),
-            f"{network.upper()}: at {percent(config['noises'][-1])} read noise the reference layout loses "
-            f"{falls['pruning_reference']:.1f} points and the differential one "
-            f"{falls['pruning_differential']:.1f}, because a "
-            f"difference of two large conductances carries the noise of both; at {config['lines'][-1]:g} Ω per "
-            f"cell they "
-            f"lose {lines['pruning_reference']:.1f} and {lines['pruning_differential']:.1f} points.",
+            f"{network.upper()}: at {percent(config['noises'][-1])} read noise the reference layout changes by "
+            f"{falls['pruning_reference']:+.1f} points and the differential one by "
+            f"{falls['pruning_differential']:+.1f}, because a difference of two large conductances carries the "
+            f"noise of both; at "
+            f"{config['lines'][-1]:g} Ω per cell they change by {lines['pruning_reference']:+.1f} and "
+            f"{lines['pruning_differential']:+.1f} points.",
         )
     return body
 

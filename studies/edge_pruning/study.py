@@ -48,7 +48,7 @@ FULL = Config(
     test_images=10_000,
     validation=5_000,
     epochs_mlp=15,
-    epochs_cnn=10,
+    epochs_cnn=12,
     headline_cnn=1_000,
     certify_cnn=5,
 )
