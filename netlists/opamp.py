@@ -40,7 +40,7 @@ from devicemodels.units import (
     VoltPerSecond,
     validate,
 )
-from netlists.spice import B, C, Element, N, Netlist, R, Stimulus, Subckt, V, Vccs, Vcvs, VerilogA, X, number
+from netlists.spice import B, C, Element, I, N, Netlist, R, Stimulus, Subckt, V, Vccs, Vcvs, VerilogA, X, number
 
 PORTS = ("p", "n", "out", "vp", "vm")
 View = Literal["spice", "veriloga"]
@@ -174,7 +174,7 @@ def follower(mark: str, inp: Stimulus | float, r_load: Ohm, c_load: Farad, ac: f
     )
 
 
-def source(kind: type[V], name: str, p: str, n: str, stimulus: Stimulus | float, ac: float = 0.0) -> V:
+def source(kind: type[V] | type[I], name: str, p: str, n: str, stimulus: Stimulus | float, ac: float = 0.0) -> V | I:
     """A source of `kind` (V or I) with a waveform, or with a constant value."""
     if isinstance(stimulus, float | int):
         return kind(name, p, n, dc=stimulus, ac=ac)
