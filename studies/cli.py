@@ -52,7 +52,7 @@ def certify(
         certificate = chosen.certify(
             run, samples=samples, network=network, match=match, engine=choose("engine", ENGINES, engine)()
         )
-        print(certificate.to_json() if as_json else certificate.table())
+        print(certificate.to_json() if as_json else certificate)
 
 
 @app.command()
