@@ -12,6 +12,8 @@ from pathlib import Path
 from cosim.engines.base import SimulationError
 from netlists.spice import VerilogA
 
+INSTALL_LINKER = "openvaf-r calls the linker ld (Debian: apt install binutils; macOS: xcode-select --install)"
+
 BUILT_IN = frozenset(
     "r res c cap l ind k d npn pnp lpnp njf pjf nmf pmf nhfet phfet nmos pmos vdmos vdmosn vdmosp nsoi psoi numd numos "
     "nbjt nbjt2 sw csw ltra urc txl cpl v i b e g vsource isource vcvs vccs ccvs cccs resistor capacitor "
@@ -82,10 +84,12 @@ def _compile(module: VerilogA, target: Path) -> None:
         command = [compiler(), "-o", str(output), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder)
         if done.returncode != 0 or not output.exists():
+            log = done.stdout + done.stderr
             raise SimulationError(
                 f"Verilog-A module {module.module} does not compile",
                 deck=module.source,
-                log=done.stdout + done.stderr,
+                log=log,
                 command=" ".join(command),
+                hint=INSTALL_LINKER if "linker not found" in log else "",
             )
         os.replace(output, target)
