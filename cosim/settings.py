@@ -1,4 +1,4 @@
-"""Parameters from text: `c=2e-12` or `opamp.gbw=5e6` changes one field of a frozen parameter tree."""
+"""Parameters from text: `c=2e-12`, `opamp.gbw=5e6` or `lines=0,2,5` changes one field of a frozen parameter tree."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -43,6 +43,8 @@ def _replace(params: Any, path: list[str], text: str, setting: str) -> Any:
 def _parse(old: Any, text: str, setting: str) -> Any:
     if isinstance(old, str):
         return text
+    if isinstance(old, tuple) and old:
+        return tuple(_parse(old[0], item.strip(), setting) for item in text.split(","))
     if isinstance(old, bool):
         if text not in ("true", "false"):
             raise ValueError(f"{text!r} is neither true nor false (in {setting!r})")
