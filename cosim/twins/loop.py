@@ -21,7 +21,7 @@ from devicemodels.units import FINITE, POSITIVE, Hertz, Ohm, One, PerSecond, Sec
 from netlists.opamp import OpampParams
 
 STEP = 0.1
-"""Longest inner step in units of the loop's time constant N/ω."""
+"""Longest inner step times the angular frequency at which the loop gain crosses 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,18 @@ class Loop:
         error = self.error[: len(self.a)] @ self.settled() + self.error[len(self.a) :]
         return error + np.array([0.0, 0.0, self.fit.v_offset])
 
+    def crossover(self) -> PerSecond:
+        """Angular frequency where the loop gain falls below 1, rounded up to twenty values per decade.
+
+        ω/N if the network is faster than that, sqrt(ω/(N tau)) if one time constant tau of it is slower. Rounded, so
+        that the number of steps, and with it the error of a step, stays the same while a fit varies its values a little.
+        """
+        n, top = len(self.a), np.ceil(20 * np.log10(self.fit.omega))
+        s = 1j * 10 ** (np.arange(top - 200, top + 1) / 20)
+        x = np.linalg.solve(s[:, None, None] * np.eye(n) - self.a, self.b[:, :1])[..., 0]
+        gain = np.abs(self.fit.omega / s * (x @ self.error[:n] + self.error[n]))
+        return float(np.abs(s[min(int((gain >= 1).sum()), len(s) - 1)]))
+
     def start(self, u: Float[Tensor, " batch"]) -> tuple[Float[Tensor, "batch state"], Float[Tensor, " batch"]]:
         """x and y that a constant u has led to."""
         y = self.rest(u)
@@ -108,11 +120,23 @@ def limited(fit: OpampFit, limit: PerSecond, free: Tensor, feedback: Tensor | fl
     return inside + fit.slew / limit * beyond
 
 
+def by_level(
+    inputs: Float[np.ndarray, "mark time"], samples: int, lead: int
+) -> Float[np.ndarray, "mark_and_level sample"]:
+    """Levels of `samples` samples side by side, each after the last `lead` samples of the level before it.
+
+    When every level of a bench settles, a twin may run them all as one batch instead of one after the other.
+    """
+    padded = np.concatenate([np.repeat(inputs[:, :1], lead, axis=1), inputs], axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, lead + samples, axis=1)
+    return windows[:, ::samples].reshape(-1, lead + samples).copy()
+
+
 def simulate(
     loop: Loop, u: Float[Tensor, "batch time"], dt: Second, x: Float[Tensor, "batch state"], y: Float[Tensor, " batch"]
 ) -> tuple[Float[Tensor, "batch time state"], Float[Tensor, "batch time"]]:
     """x and y at the end of each step of dt (s), for the input u held in each; x and y given are those at the start."""
-    substeps = max(1, ceil(dt * loop.fit.omega * -loop.settled_error()[0] / STEP))
+    substeps = max(1, ceil(dt * loop.crossover() / STEP))
     h = dt / substeps
     held = u.repeat_interleave(substeps, dim=1).T
     full, half, by_y, forced = _propagators(loop, h, held)

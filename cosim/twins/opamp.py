@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
-from cosim.twins.loop import Loop, OpampFit, simulate
+from cosim.twins.loop import Loop, OpampFit, by_level, simulate
 from cosim.waveforms import Waveforms
 from devicemodels.units import Farad, Ohm, Second, Volt
 from netlists import opamp
@@ -33,6 +33,10 @@ class Load(NamedTuple):
 
 LOAD = Load(10e3, 50e-12)
 """The load of `testbench` and of the unseen stimulus."""
+SAMPLES = 500
+"""Samples of one level of the bench."""
+LEVELS = 6
+"""Levels of the bench."""
 
 
 class Opamp(nn.Module):
@@ -94,7 +98,7 @@ def _period(p: OpampParams) -> Second:
 
 def _stimuli(p: OpampParams) -> dict[str, tuple[Pwl, Load]]:
     """Input and load of each follower of the bench, by the mark of its nodes."""
-    times, half = (np.arange(6) * _period(p)).tolist(), _half(p)
+    times, half = (np.arange(LEVELS) * _period(p)).tolist(), _half(p)
     light, heavy = (Load(r, 0.5 / (p.omega * p.r_out)) for r in (1e4 * p.r_out, 10 * p.r_out))
 
     def levels(size: Volt, shares: list[float], edge: Second) -> Pwl:
@@ -126,11 +130,11 @@ def bench(p: OpampParams) -> Netlist:
 
 def analysis(p: OpampParams) -> Tran:
     """The transient of the bench, fine enough to see the error voltage of a high gain."""
-    return _transient(p, 6 * _period(p))
+    return _transient(p, LEVELS * _period(p))
 
 
 def _transient(p: OpampParams, stop: Second) -> Tran:
-    return Tran(stop=stop, max_step=_period(p) / 500, options=Options(reltol=1e-6, vntol=1e-9, abstol=1e-15))
+    return Tran(stop=stop, max_step=_period(p) / SAMPLES, options=Options(reltol=1e-4, vntol=1e-7))
 
 
 def calibrate(p: OpampParams, engine: Engine) -> Record:
@@ -143,10 +147,10 @@ def calibrate(p: OpampParams, engine: Engine) -> Record:
         return OpampFit(**statics, gbw=p.gbw * float(np.exp(logs[0])), slew=p.slew * float(np.exp(logs[1])))
 
     def residual(logs: np.ndarray) -> np.ndarray:
-        return (_errors(p, fitted(logs), waves, ("small", "large"), 3 * _period(p)) / scale).ravel()
+        return (_errors(p, fitted(logs), waves, ("small", "large")) / scale).ravel()
 
     fit = fitted(least_squares(residual, [0.0, 0.0], diff_step=1e-4, xtol=1e-6).x)
-    errors = [_errors(p, fit, waves, marks, 6 * _period(p)) for marks in (("small", "large", "heavy"), ("light",))]
+    errors = [_errors(p, fit, waves, marks) for marks in (("small", "large", "heavy"), ("light",))]
     at_rest = -waves["i(vhigh)"][0] * p.v_high - waves["i(vlow)"][0] * p.v_low
     return Record(
         circuit="opamp",
@@ -164,7 +168,7 @@ def calibrate(p: OpampParams, engine: Engine) -> Record:
 
 def _statics(p: OpampParams, waves: Waveforms) -> dict[str, float]:
     """a0, v_offset, limits and r_out from the ends of the levels of `light` and `heavy`."""
-    ends = (np.arange(1, 7) - 0.1) * _period(p)
+    ends = (np.arange(1, LEVELS + 1) - 0.1) * _period(p)
     inp, light, heavy = (waves.at(name, ends) for name in ("v(inplight)", "v(outlight)", "v(outheavy)"))
     loads = _stimuli(p)
     g_light, g_heavy = 1 / loads["light"][1].r, 1 / loads["heavy"][1].r
@@ -184,22 +188,20 @@ def _statics(p: OpampParams, waves: Waveforms) -> dict[str, float]:
     }
 
 
-def _errors(p: OpampParams, fit: OpampFit, waves: Waveforms, marks: tuple[str, ...], stop: Second) -> np.ndarray:
+def _errors(p: OpampParams, fit: OpampFit, waves: Waveforms, marks: tuple[str, ...]) -> np.ndarray:
     """Twin minus engine (V) [mark, time] on followers of the bench that have the same load."""
-    stimuli = _stimuli(p)
-    inputs, probes = [stimuli[mark][0] for mark in marks], [f"v(out{mark})" for mark in marks]
-    return _differences(Opamp(p, fit), waves, inputs, stimuli[marks[0]][1], probes, stop)
-
-
-def _differences(
-    twin: Opamp, waves: Waveforms, stimuli: list[Pwl], load: Load, probes: list[str], stop: Second
-) -> np.ndarray:
-    dt = _period(twin.p) / 500
-    ends = np.arange(1, int(stop / dt)) * dt
-    inputs = np.stack([np.interp(ends - dt / 2, *np.transpose(stimulus.points)) for stimulus in stimuli])
+    stimuli, dt = _stimuli(p), _period(p) / SAMPLES
+    ends = np.minimum(np.arange(1, LEVELS * SAMPLES + 1) * dt, waves.time[-1])
+    inputs = np.stack([_held(stimuli[mark][0], ends, dt) for mark in marks])
+    lead = SAMPLES // 10
     with torch.no_grad():
-        out = twin(torch.from_numpy(inputs), dt, load).numpy()
-    return out - np.stack([waves.at(probe, ends) for probe in probes])
+        out = Opamp(p, fit)(torch.from_numpy(by_level(inputs, SAMPLES, lead)), dt, stimuli[marks[0]][1])[:, lead:]
+    return out.numpy().reshape(inputs.shape) - np.stack([waves.at(f"v(out{mark})", ends) for mark in marks])
+
+
+def _held(stimulus: Pwl, ends: np.ndarray, dt: Second) -> np.ndarray:
+    """The stimulus in the middle of each step of dt that ends at `ends`."""
+    return np.interp(ends - dt / 2, *np.transpose(stimulus.points))
 
 
 def unseen(p: OpampParams, twin: Opamp, engine: Engine, seed: int = 1) -> Residual:
@@ -208,8 +210,11 @@ def unseen(p: OpampParams, twin: Opamp, engine: Engine, seed: int = 1) -> Residu
     waves = engine.run(
         opamp.testbench(p, stimulus, r_load=LOAD.r, c_load=LOAD.c), _transient(p, stimulus.points[-1][0])
     )
-    errors = _differences(twin, waves, [stimulus], LOAD, ["v(out)"], float(waves.time[-1]))
-    return Residual.of(errors, twin.fit.y_high - twin.fit.y_low)
+    dt = _period(p) / SAMPLES
+    ends = np.arange(1, int(waves.time[-1] / dt)) * dt
+    with torch.no_grad():
+        out = twin(torch.from_numpy(_held(stimulus, ends, dt))[None], dt)[0].numpy()
+    return Residual.of(out - waves.at("v(out)", ends), twin.fit.y_high - twin.fit.y_low)
 
 
 def _unseen_stimulus(p: OpampParams, generator: np.random.Generator) -> Pwl:

@@ -1,5 +1,9 @@
 """What every row of CIRCUITS must keep: a new row is tested by existing."""
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 
@@ -7,6 +11,7 @@ from cosim.calibration import Record, load
 from cosim.circuits import CIRCUITS
 from cosim.engines import Engine
 from cosim.settings import flatten
+from netlists.spice import N, Subckt
 
 NOISE_FLOOR = 1e-4
 """Of full swing: how much a residual may change between machines, whose ngspice takes other time steps."""
@@ -40,7 +45,7 @@ def test_twin_is_within_its_recorded_error_on_the_unseen_stimulus(name: str, ngs
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_twins_meet_the_aim_of_one_percent(name: str) -> None:
     unseen = load(name).unseen
-    assert unseen.worst <= 0.01 and unseen.rms <= 0.01
+    assert unseen.worst <= 0.01 and unseen.rms <= 0.002
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
@@ -54,10 +59,21 @@ def test_gradient_of_the_response_is_finite(name: str) -> None:
     assert u.grad is not None and u.grad.isfinite().all() and u.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", CIRCUITS)
-def test_views_have_the_same_ports(name: str) -> None:
+def tree(subckt: Subckt) -> Iterator[Subckt]:
+    yield subckt
+    for below in subckt.subckts:
+        if isinstance(below, Subckt):
+            yield from tree(below)
+
+
+@pytest.mark.parametrize("name", [name for name in CIRCUITS if CIRCUITS[name].veriloga])
+def test_verilog_a_view_has_the_ports_of_the_circuit_and_connects_all_of_its_module(name: str) -> None:
     circuit = CIRCUITS[name]
-    subckt = circuit.build(circuit.params)
-    if circuit.veriloga is not None:
-        header = circuit.veriloga(circuit.params).partition("module ")[2].partition(";")[0]
-        assert len(header.split(",")) >= 2 and all(port in header for port in subckt.ports)
+    build: Any = circuit.build
+    spice, view = build(circuit.params), build(circuit.params, view="veriloga")
+    assert view.ports == spice.ports
+    assert circuit.veriloga is not None
+    header = re.search(r"^module (\w+)\(([^)]*)\);", circuit.veriloga(circuit.params), re.MULTILINE)
+    assert header is not None
+    instances = [e for below in tree(view) for e in below.elements if isinstance(e, N) and e.module == header[1]]
+    assert instances and all(len(e.nodes) == len(header[2].split(",")) for e in instances)
