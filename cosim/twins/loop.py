@@ -92,7 +92,7 @@ class Loop:
         """Angular frequency where the loop gain falls below 1, rounded up to twenty values per decade.
 
         ω/N if the network is faster than that, sqrt(ω/(N tau)) if one time constant tau of it is slower. Rounded, so
-        that the number of steps, and with it the error of a step, stays the same while a fit varies its values a little.
+        that the number of steps, and with it the error of a step, stays the same while a fit varies values a little.
         """
         n, top = len(self.a), np.ceil(20 * np.log10(self.fit.omega))
         s = 1j * 10 ** (np.arange(top - 200, top + 1) / 20)
