@@ -254,12 +254,13 @@ def calibrate(
         if not chosen or (output and len(chosen) > 1) or (settings and output is None):
             raise ValueError("name one circuit (or --all); with --set, also --output FILE for the new record")
         simulator = choose("engine", ENGINES, engine)()
-        table = Table("circuit", "bench worst", "unseen worst", "unseen rms", "fit", "record")
+        table = Table("circuit", "bench worst", "unseen worst", "unseen rms", "fit")
         for name in chosen:
             circuit: Circuit = choose("circuit", CIRCUITS, name)
             record = circuit.calibrate(with_settings(circuit.params, settings or []), simulator)
             path = calibration.save(record, output)
             fit = ", ".join(f"{key}={value:.4g}" for key, value in record.fit.items())
             errors = (record.bench.worst, record.unseen.worst, record.unseen.rms)
-            table.add_row(name, *(f"{100 * error:.3g} %" for error in errors), fit, str(path))
+            table.add_row(name, *(f"{100 * error:.3g} %" for error in errors), fit)
+            console.print(f"wrote {path}", soft_wrap=True)
         console.print(table)

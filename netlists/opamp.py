@@ -193,8 +193,9 @@ def _n(x: float) -> str:
 
 
 def _smooth_positive(z: str, width: float) -> str:
-    """max(z, 0) with a knee of `width`."""
-    return f"0.5*(({z})+sqrt(({z})*({z})+{_n(width * width)}))"
+    """max(z, 0) with a knee of `width`, written so that nothing cancels far below 0: that made ngspice crawl."""
+    square = _n(width * width)
+    return f"0.5*(({z})+abs({z}))+0.5*{square}/(abs({z})+sqrt(({z})*({z})+{square}))"
 
 
 def _input(p: OpampParams) -> list[Element]:
