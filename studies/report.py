@@ -25,7 +25,8 @@ figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .95rem;
 img { width: 100%; height: auto; background: #fff; border-radius: 6px; padding: .3rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .93rem; margin: .6rem 0; }
 th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; } tr.best td { background: var(--mark); }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; }
+tr.best td { background: var(--mark); }
 code { overflow-wrap: anywhere; }
 """
 
