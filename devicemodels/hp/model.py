@@ -1,4 +1,4 @@
-"""HP memristor in torch; equations, sources and limits in params.py. The state x is 1 at low and 0 at high resistance."""
+"""HP memristor in torch; equations, sources and limits in params.py. The state x is 1 at low resistance."""
 
 import torch
 from jaxtyping import Float

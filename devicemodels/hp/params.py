@@ -3,18 +3,21 @@
     v = (r_on x + r_off (1 - x)) i            dx/dt = (mu_v r_on / d^2) i f(x, i)            x = w/d in 0..1
 
     window 0  none        f = 1 inside the bounds
-    window 1  Joglekar    f = 1 - (2x - 1)^(2 p_window)           Joglekar, Wolf, Eur. J. Phys. 30, 661, 2009
-    window 2  Biolek      f = 1 - x^(2 p_window)        i > 0     Biolek, Biolek, Biolkova, Radioengineering 18(2), 210, 2009
+    window 1  Joglekar    f = 1 - (2x - 1)^(2 p_window)
+    window 2  Biolek      f = 1 - x^(2 p_window)        i > 0
                             = 1 - (1 - x)^(2 p_window)  i < 0
-    window 3  Prodromakis f = j_window (1 - ((x - 1/2)^2 + 3/4)^p_window)      Prodromakis et al., IEEE TED 58(9), 3099, 2011
+    window 3  Prodromakis f = j_window (1 - ((x - 1/2)^2 + 3/4)^p_window)
+
+Windows: Joglekar, Wolf, Eur. J. Phys. 30, 661, 2009; Biolek, Biolek, Biolkova, Radioengineering 18(2), 210, 2009;
+Prodromakis et al., IEEE TED 58(9), 3099, 2011.
 
 The state is x: **1 is the low-resistance state**, positive voltage sets. The equations were compared in two independent
 secondary places each (three public libraries mistype Joglekar or Prodromakis); the four papers were not read. Windows 1
 and 3 vanish at both bounds: a cell that gets there stays. Biolek's step at i = 0 needs no smoothing, as i f has none.
 
-Not modelled: threshold, nonlinear drift, nonlinear i(v), temperature, retention. Any voltage, a read too, moves the state.
-Ours is `ramp`: without a window the rate falls linearly to 0 over the last `ramp` of the way to a bound and points back
-beyond it. The other windows are evaluated at x clipped to 0..1.
+Not modelled: threshold, nonlinear drift, nonlinear i(v), temperature, retention. Any voltage, a read too, moves the
+state. Ours is `ramp`: without a window the rate falls linearly to 0 over the last `ramp` of the way to a bound and
+points back beyond it. The other windows are evaluated at x clipped to 0..1.
 """
 
 from collections.abc import Mapping
@@ -85,8 +88,8 @@ class HpParams:
 
 BIOLEK_2009 = HpParams()
 """Biolek, Biolek, Biolkova, Radioengineering 18(2), 210, 2009: r_init 11 kohm; alike in two independent secondary
-places (authors' netlist; p = 1, elsewhere p = 2). The range of use is not stated; all sources drive it at about 1 V, 1 Hz."""
-BIOLEK_ECCTD = HpParams(r_on=1e3, r_off=100e3, x0=20 / 99)
+places (authors' netlist; p = 1, elsewhere p = 2). The range of use is not stated; all sources drive it at about 1 V, 1
+Hz.""" BIOLEK_ECCTD = HpParams(r_on=1e3, r_off=100e3, x0=20 / 99)
 """Biolek et al., ECCTD 2009: r_init 80 kohm; **seen in one secondary place only**."""
 YAKOPCIC_JOGLEKAR = HpParams(r_off=10e3, d=12e-9, mu_v=5e-14, x0=0.56, window=1, p_window=7.0)
 """Joglekar's model in Yakopcic's SPICE guide; **seen in one secondary place only**."""

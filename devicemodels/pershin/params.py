@@ -5,11 +5,11 @@
           = beta (v - v_t) + alpha v_t               v > v_t     (odd in v)
     i     = v/r                                      r = r_on + (r_off - r_on) x
 
-The state is x: **0 is the low-resistance state**, and positive voltage raises the resistance. The equations were read in
-ngspice's own example (examples/memristor), which ships the model twice: as a subcircuit and as an XSPICE code model.
+The state is x: **0 is the low-resistance state**, and positive voltage raises the resistance. The equations were read
+in ngspice's own example (examples/memristor), which ships the model twice: as a subcircuit and as an XSPICE code model.
 
-Not modelled: nonlinear i(v), temperature, compliance, variability, retention. Ours is `ramp`: over the last `ramp` of the
-way to a bound the rate falls linearly to 0, where the example stops at a step; beyond it the rate points back.
+Not modelled: nonlinear i(v), temperature, compliance, variability, retention. Ours is `ramp`: over the last `ramp` of
+the way to a bound the rate falls linearly to 0, where the example stops at a step; beyond it the rate points back.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class PershinParams:
 
 
 NGSPICE = PershinParams()
-"""ngspice's example: r_init 7 kohm, beta 20 kohm/(V stime) with stime = 10 ns, driven at 3 V, 100 MHz. The example calls its
-numbers artificial: no device was fitted."""
+"""ngspice's example: r_init 7 kohm, beta 20 kohm/(V stime) with stime = 10 ns, driven at 3 V, 100 MHz. The example
+calls its numbers artificial: no device was fitted."""
 
 PUBLISHED: Mapping[str, PershinParams] = {"ngspice": NGSPICE}

@@ -9,14 +9,14 @@
           = e^(-alpha_n (1 - x_n - x)) x/(1 - x_n)           eta v < 0 and x <= 1 - x_n      (1 otherwise)
 
 The state is x: **1 is the low-resistance state**; with eta = 1 positive voltage sets. v_n is a magnitude. Five
-independent codes and a simulator manual agree on the equations; the papers and the table of the 2013 paper were not seen,
-so each set below says where its numbers stand, and the fits to devices of Iowa, HP and Snider are left out. Two sets go
-by the name of the Oblea device: the one with thresholds 0.65 and 0.56 V is somebody's modification and not shipped. A
-fit to a TaOx device of Miao et al. is not shipped either: its v_p of 0.09 V may be a slip for 0.9.
+independent codes and a simulator manual agree on the equations; the papers and the table of the 2013 paper were not
+seen, so each set below says where its numbers stand, and the fits to devices of Iowa, HP and Snider are left out. Two
+sets go by the name of the Oblea device: the one with thresholds 0.65 and 0.56 V is somebody's modification and not
+shipped. A fit to a TaOx device of Miao et al. is not shipped either: its v_p of 0.09 V may be a slip for 0.9.
 
 Not modelled: temperature, compliance, variability, retention; at 0 V the state keeps. Ours is `z_max`, a guard against
-overflow that no device reaches: beyond |b v| = z_max the tangent replaces sinh, beyond |v| = z_max V the rate is constant.
-"""
+overflow that no device reaches: beyond |b v| = z_max the tangent replaces sinh, beyond |v| = z_max V the rate is
+constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

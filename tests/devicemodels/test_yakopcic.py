@@ -1,7 +1,7 @@
 """Yakopcic's model against independent integrations of the published equations, and the properties of its windows.
 
-The expected values were computed with scipy at rtol 1e-11 from the equations, not with this code. Two sets are tested and
-not shipped: a modification that goes by the name of Oblea, and a fit with a doubtful threshold.
+The expected values were computed with scipy at rtol 1e-11 from the equations, not with this code. Two sets are tested
+and not shipped: a modification that goes by the name of Oblea, and a fit with a doubtful threshold.
 """
 
 from dataclasses import replace
@@ -52,8 +52,8 @@ SINES = {
         (7.893002e-8, 2.023245e-7, -1.776326e-7),
     ),
 }  # fmt: skip
-# Half of the last digit given.
-ROUNDING, DIGITS = 5.1e-7, 2e-7
+# Half of the last digit given: six of x, seven of i.
+ROUNDING, DIGITS = 5.1e-7, 5.1e-7
 # Trapezoidal steps of 1/4000 of the period: of the state, and what it does to a current that is as i ~ x.
 STEP_ERROR = 1e-5
 
