@@ -88,8 +88,8 @@ class HpParams:
 
 BIOLEK_2009 = HpParams()
 """Biolek, Biolek, Biolkova, Radioengineering 18(2), 210, 2009: r_init 11 kohm; alike in two independent secondary
-places (authors' netlist; p = 1, elsewhere p = 2). The range of use is not stated; all sources drive it at about 1 V, 1
-Hz.""" BIOLEK_ECCTD = HpParams(r_on=1e3, r_off=100e3, x0=20 / 99)
+places (authors' netlist; p = 1, elsewhere p = 2). Range of use not stated; all sources drive it near 1 V, 1 Hz."""
+BIOLEK_ECCTD = HpParams(r_on=1e3, r_off=100e3, x0=20 / 99)
 """Biolek et al., ECCTD 2009: r_init 80 kohm; **seen in one secondary place only**."""
 YAKOPCIC_JOGLEKAR = HpParams(r_off=10e3, d=12e-9, mu_v=5e-14, x0=0.56, window=1, p_window=7.0)
 """Joglekar's model in Yakopcic's SPICE guide; **seen in one secondary place only**."""
