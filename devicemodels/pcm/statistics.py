@@ -1,6 +1,6 @@
 """Statistics of phase-change cells (Nandakumar et al., ICECS 2019; Joshi et al., Nat. Commun. 11, 2473, 2020).
 
-    program   g = g_T + sigma N(0,1),   sigma = max(-1.1731 r² + 1.9650 r + 0.26348, 0) µS · g_max/25 µS,   r = g_T/g_max
+    program   g = g_T + sigma N(0,1),   sigma = max(-1.1731 r² + 1.9650 r + 0.26348, 0) µS · g_max/25 µS,  r = g_T/g_max
     drift     g(t) = g (t/t_c)^(-nu),    nu ~ |N(mean, std)|, mean = clip(-0.0155 ln r + 0.0244, 0.049, 0.1),
                                                               std = clip(-0.0125 ln r - 0.0059, 0.008, 0.045)
     read      g(t) (1 + q sqrt(ln((t + t_r)/(2 t_r))) N(0,1)),    q = min(0.0088/r^0.65, 0.2): the 1/f noise until t
