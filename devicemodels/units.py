@@ -62,6 +62,12 @@ Watt = Annotated[float, Unit("W")]
 Metre = Annotated[float, Unit("m")]
 MetrePerSecond = Annotated[float, Unit("m/s")]
 Kelvin = Annotated[float, Unit("K")]
+SquareMetrePerVoltSecond = Annotated[float, Unit("m²/(V s)")]
+OhmPerVoltSecond = Annotated[float, Unit("Ω/(V s)")]
+AmperePerSquareVolt = Annotated[float, Unit("A/V²")]
+RootVolt = Annotated[float, Unit("√V")]
+KelvinPerWatt = Annotated[float, Unit("K/W")]
+VoltPerMetre = Annotated[float, Unit("V/m")]
 
 
 @cache

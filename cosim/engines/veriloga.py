@@ -10,16 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from cosim.engines.base import SimulationError
+from devicemodels.lint import BUILT_IN
 from netlists.spice import VerilogA
 
 INSTALL_LINKER = "openvaf-r calls the linker ld (Debian: apt install binutils; macOS: xcode-select --install)"
-
-BUILT_IN = frozenset(
-    "r res c cap l ind k d npn pnp lpnp njf pjf nmf pmf nhfet phfet nmos pmos vdmos vdmosn vdmosp nsoi psoi numd numos "
-    "nbjt nbjt2 sw csw ltra urc txl cpl v i b e g vsource isource vcvs vccs ccvs cccs resistor capacitor "
-    "inductor".split()
-)
-"""Model kinds of the simulators: a Verilog-A module of such a name would be replaced by the built-in device."""
 
 
 def check_name(module: VerilogA) -> None:

@@ -40,9 +40,9 @@ def simulate(view: tuple[str, str], d: Device, p: Any, analysis: Analysis, dc: f
     return ENGINES[engine]().run(netlist(d, language, asdict(p), dc, wave), analysis)
 
 
-def bounds(d: Device) -> tuple[float, float]:
-    """The range that the parameter class declares for the state at t = 0."""
-    hint = get_type_hints(d.params, include_extras=True)[d.state]
+def bounds(d: Device, name: str = "") -> tuple[float, float]:
+    """The range that the parameter class declares for that parameter, or else for the state at t = 0."""
+    hint = get_type_hints(d.params, include_extras=True)[name or d.state]
     allowed = next(m for m in hint.__metadata__ if isinstance(m, Range))
     return allowed.low, allowed.high
 

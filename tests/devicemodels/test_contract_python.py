@@ -81,7 +81,7 @@ def test_device_is_found_by_name_and_by_parameters(d):
 
 
 def test_unknown_device_lists_the_known_ones():
-    with pytest.raises(ValueError, match="unknown device 'memtorch'; known devices: ohmic, sinh, vteam"):
+    with pytest.raises(ValueError, match=f"unknown device 'memtorch'; known devices: {', '.join(DEVICES)}"):
         device("memtorch")
-    with pytest.raises(ValueError, match=r"float belongs to no device; .* OhmicParams, SinhParams, VteamParams"):
+    with pytest.raises(ValueError, match=r"float belongs to no device; .* OhmicParams, .*VteamParams"):
         device_of(1.0)

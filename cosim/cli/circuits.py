@@ -1,112 +1,24 @@
-"""Commands of the toolkit: doctor, device, netlist, simulate, calibrate. `studies.cli` adds those of the studies."""
+"""Commands on circuits: netlist, simulate, calibrate."""
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from cosim import calibration, doctor
+from cosim import calibration
 from cosim.circuits import CIRCUITS, Circuit
-from cosim.engines import ENGINES, Analysis, Dc, Op, SimulationError
+from cosim.cli.app import Engine, Json, Set, app, choose, clear_errors, console
+from cosim.engines import ENGINES, Analysis, Dc, Op
 from cosim.hardware import TAOX_40NM
-from cosim.settings import flatten, with_settings
+from cosim.settings import with_settings
 from cosim.waveforms import Waveforms
-from devicemodels import DEVICES
 from devicemodels.statistics import Forming, form
 from netlists import crossbar
 from netlists.spice import Netlist
-
-app = typer.Typer(
-    name="memspice",
-    help="SPICE-backed circuit co-simulation for memristive in-memory computing.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-console = Console()
-
-T = TypeVar("T")
-
-Set = Annotated[list[str] | None, typer.Option("--set", "-s", help="A parameter in SI units, as in -s c=2e-12.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Engine = Annotated[str, typer.Option("--engine", "-e", help=f"One of {', '.join(ENGINES)}.")]
-
-
-def choose(kind: str, table: dict[str, T], name: str) -> T:
-    """The row `name` of a list; raises ValueError naming the rows there are."""
-    if name not in table:
-        raise ValueError(f"unknown {kind} {name!r}; there are {', '.join(table)}")
-    return table[name]
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turns the errors a user can mend into one message and a non-zero exit code."""
-    try:
-        yield
-    except (ValueError, KeyError, SimulationError, OSError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"memspice: {text}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("memspice: interrupted; nothing partial was left behind", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-@app.command("doctor")
-def doctor_command(as_json: Json = False) -> None:
-    """Report what memspice found on this machine, and how to get what is missing.
-
-    Example: memspice doctor
-    """
-    checks = doctor.checks()
-    if as_json:
-        print(json.dumps([asdict(check) for check in checks], indent=2))
-    else:
-        table = Table("", "part", "found", "how to get it")
-        for check in checks:
-            mark = "[green]OK[/]" if check.ok else "[yellow]optional[/]" if check.optional else "[red]missing[/]"
-            table.add_row(mark, check.name, check.found, "" if check.ok else check.remedy)
-        console.print(table)
-    if not all(check.ok or check.optional for check in checks):
-        raise typer.Exit(1)
-
-
-@app.command()
-def device(
-    name: Annotated[str, typer.Argument(help="A device; without it, the list of devices.")] = "",
-    text: Annotated[str, typer.Option("--text", help="Print the model instead: spice or veriloga.")] = "",
-    as_json: Json = False,
-) -> None:
-    """List devices, or show one device's parameter sets or its SPICE or Verilog-A text.
-
-    Example: memspice device vteam --text veriloga
-    """
-    with clear_errors():
-        if not name:
-            print("\n".join(DEVICES))
-            return
-        chosen = choose("device", DEVICES, name)
-        texts = {"spice": chosen.spice, "veriloga": chosen.veriloga}
-        sets = {label: flatten(params) for label, params in chosen.published.items()}
-        if text:
-            print(choose("text", texts, text), end="")
-        elif as_json:
-            print(json.dumps(sets, indent=2))
-        else:
-            table = Table("parameter", *sets)
-            for field in next(iter(sets.values())):
-                table.add_row(field, *(f"{values[field]:g}" for values in sets.values()))
-            console.print(table)
 
 
 def _bench(

@@ -1,0 +1,195 @@
+"""Fits of data whose truth is known: from LSODA at rtol 1e-9, which shares nothing with the fit's own integration."""
+
+import importlib.util
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from devicemodels import DEVICES, device
+from devicemodels.fit import Pulses, fit, profile, pulses, read_csv, sweep, write
+from devicemodels.fit.data import Trace
+from devicemodels.fit.judge import deviations
+from devicemodels.fit.simulate import simulate
+from devicemodels.fit.solve import Problem, independent
+from devicemodels.fit.space import Space, axes
+from devicemodels.lint import lint
+from tests.bench.fit import measured, truth
+from tests.devicemodels.benches import loop, oracle
+
+VTEAM = device("vteam")
+SHORT = ("r_off", "k_on", "x0")
+
+
+def noisy(p: object, seed: int, readings: int = 161) -> Trace:
+    return measured(VTEAM, p, np.random.default_rng(seed), readings=readings)
+
+
+@pytest.mark.parametrize("name", ["vteam", "hp", "pershin", "yakopcic", "stanford"])
+def test_the_fast_integration_agrees_with_an_ode_solver(name: str) -> None:
+    d = device(name)
+    points = np.array(loop(d).points)
+    t = np.linspace(0, points[-1, 0], 201)
+    v = np.interp(t, points[:, 0], points[:, 1])
+    _, i = oracle(d, d.params(), loop(d), t)
+    found = simulate(d, [d.params()], sweep(v, i, t))[0]
+    # The table of 87 states interpolates linearly: at most 1e-3 of the largest current, 20 times below 2 % noise.
+    np.testing.assert_allclose(found, i, rtol=0, atol=1e-3 * np.abs(i).max())
+
+
+def test_intervals_hold_the_truth() -> None:
+    """Five seeds of sinh and ohmic, 15 intervals: with coverage 95 %, 11 or more hold with probability 1 - 5e-5."""
+    inside = []
+    for name in ("ohmic", "sinh"):
+        d = device(name)
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            p = truth(d, rng)
+            found = fit(d, measured(d, p, rng), seed=seed)
+            assert found.verdict.fits and not found.weak
+            inside += [low <= getattr(p, n) <= high for n, (low, high) in found.interval.items()]
+    least = int(binom.ppf(1e-4, len(inside), 0.95))
+    assert len(inside) == 15 and sum(inside) >= least > 9
+
+
+def test_a_switching_cell_is_recovered_from_a_start_that_is_off() -> None:
+    p = replace(VTEAM.params(), r_off=250e3, k_on=-160.0, x0=0.4)
+    found = fit(VTEAM, noisy(p, 1), free=SHORT, starts=2, start=VTEAM.params(), noise=0.02, spread=False)
+    assert found.verdict.fits and not found.weak
+    for name in SHORT:
+        low, high = found.interval[name]
+        # Twice the interval around its middle: beyond it with probability 1e-4 for each of the three.
+        middle, half = (low + high) / 2, (high - low) / 2
+        assert abs(getattr(p, name) - middle) < 2 * half and half < 0.1 * abs(middle)
+    low, high = profile(found, "r_off")
+    # The cost along r_off is a parabola for 2 % noise: its interval is that of the Jacobian to a quarter.
+    assert high - low == pytest.approx(found.interval["r_off"][1] - found.interval["r_off"][0], rel=0.25)
+
+
+def test_data_of_another_model_do_not_fit() -> None:
+    rng = np.random.default_rng(3)
+    v = np.tile(np.concatenate([np.linspace(-1, 1, 60), np.linspace(1, -1, 60)]), 2)
+    i = 1e-5 * np.sinh(3 * v) / 3 * (1 + 0.02 * rng.standard_normal(len(v)))
+    assert fit(device("sinh"), sweep(v, i)).verdict.fits
+    wrong = fit(device("ohmic"), sweep(v, i)).verdict
+    assert not wrong.fits and wrong.autocorrelation > 0.5 and "does not fit" in wrong.text
+
+
+def test_parameters_that_act_only_together_are_not_both_fitted() -> None:
+    p, trace = VTEAM.params(), noisy(VTEAM.params(), 4, 101)
+    problem = Problem(VTEAM, [trace], [deviations(trace, 0.02)], Space(p, tuple(axes(VTEAM).values())))
+    free, fixed = independent(problem, [p])
+    assert {"r_off", "k_on", "v_on"} <= set(free) and {"w_on", "w_off"} <= set(fixed)
+
+
+def test_what_the_data_do_not_show_is_named() -> None:
+    v = np.linspace(-0.02, 0.02, 80)
+    rng = np.random.default_rng(5)
+    i = 1e-5 * v * (1 + 0.02 * rng.standard_normal(80))
+    found = fit(device("sinh"), sweep(v, i), free=["g", "a"])
+    # a v is at most 0.04: the cubic term is 3e-4 of the current, far below 2 % noise.
+    assert "a" in found.weak and "g" not in found.weak
+
+
+def test_outliers_are_named_and_do_not_move_the_fit() -> None:
+    rng = np.random.default_rng(6)
+    v = np.linspace(-1, 1, 201)
+    i = 2e-5 * v * (1 + 0.02 * rng.standard_normal(201))
+    clean = fit(device("ohmic"), sweep(v, i), noise=0.02)
+    i[[20, 150]] *= (3.0, 0.2)
+    found = fit(device("ohmic"), sweep(v, i), noise=0.02)
+    assert [k for k, _ in found.outliers][:2] == [20, 150] and found.verdict.fits
+    low, high = clean.interval["g"]
+    assert abs(found.params.g - clean.params.g) < high - low
+
+
+def test_spread_between_cycles_and_devices_is_found() -> None:
+    rng = np.random.default_rng(7)
+    v = np.linspace(-1, 1, 60)
+    g = 3e-5 * np.exp(0.1 * rng.standard_normal(40))
+    i = (g[:, None] * v * (1 + 0.01 * rng.standard_normal((40, 60)))).ravel()
+    found = fit(device("ohmic"), sweep(np.tile(v, 40), i, cycle=np.repeat(np.arange(40), 60)), noise=0.01)
+    spread = found.cycle_spread["g"]
+    # A standard deviation from 40 draws has an error of 11 %; four times that.
+    assert spread.count == 40 and spread.deviation == pytest.approx(np.log(g).std(ddof=1), rel=0.02)
+    assert spread.deviation == pytest.approx(0.1, rel=0.45)
+
+
+def test_pulse_responses_in_both_formats(tmp_path: Path) -> None:
+    d, p = device("pershin"), device("pershin").params()
+    amplitude = np.concatenate([[0.0], np.full(12, 3.0), np.full(12, -3.0)])
+    blank = pulses(np.ones(25), amplitude, 0.1e-9, initial=True)
+    g = simulate(d, [p], blank)[0] / blank.v_read
+    assert np.ptp(g) > 0.05 * g.mean()
+    up, down = g[:13], g[13:]
+    two = tmp_path / "two.csv"
+    lines = ["up_pulse (uS),down_pulse (uS)"]
+    lines += [f"{1e6 * a!r},{1e6 * b!r}" for a, b in zip(up[1:], down, strict=True)]
+    two.write_text("\n".join(lines).replace("np.float64(", "").replace(")", "").replace("(uS", "(uS)"))
+    (trace,) = read_csv(two, protocol=Pulses(up=3.0, down=-3.0, width=0.1e-9))
+    np.testing.assert_allclose(trace.current, 0.1 * np.concatenate([up[1:], down]), rtol=1e-12, atol=0)
+    one = tmp_path / "one.csv"
+    rows = [f"{k},{float(x)!r},{float(0.02 * x)!r}" for k, x in enumerate(up)]
+    one.write_text("\n".join(["states,mean,std", *rows]))
+    (trace,) = read_csv(one, protocol=Pulses(up=3.0, width=0.1e-9))
+    assert trace.deviation is not None
+    np.testing.assert_allclose(simulate(d, [p], trace)[0], trace.current, rtol=1e-9, atol=0)
+
+
+def test_the_written_set_is_the_fit_in_all_three_languages(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    for name in DEVICES:
+        d = DEVICES[name]
+        if name not in ("ohmic", "sinh"):
+            continue
+        found = fit(d, measured(d, d.params(), rng))
+        paths = write(found, tmp_path / name)
+        spec = importlib.util.spec_from_file_location("fitted", paths[0])
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert found.params == module.FITTED
+        spice, veriloga = paths[1].read_text(), paths[2].read_text()
+        for key, value in asdict(found.params).items():
+            assert f"{key}={value!r}" in spice and f"{key} = {value!r}" in veriloga
+        assert not [f for f in lint(veriloga) if f.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no data; the first line names the columns"),
+        ("1,2\n3,4\n", ":1: the first line must name the columns"),
+        ("V,I\n1,2\n3\n", ":3: 1 columns where the header has 2"),
+        ("V,I\n1,2\n3,x\n", ":3: column 'i' holds 'x'"),
+        ("V,I (mV)\n1,2\n3,4\n", ":1: column 'I \\(mV\\)' has the unit 'mV'; it must be A"),
+        ("a,b\n1,2\n", "no columns V and I \\(found a, b\\)"),
+        ("states,mean,std\n1,2,3\n", "needs the amplitude"),
+        ("V,I\n1,2\n3,4\n", "at least 4 readings"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_csv(path)
+
+
+def test_units_and_headers_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "# remark\nBias [mV],AI (uA),Time (ms),device\n" + "".join(f"{k},{k},{k},{c}\n" for c in "ab" for k in range(5))
+    )
+    a, b = read_csv(path, columns={"v": "Bias [mV]", "i": "AI (uA)"})
+    np.testing.assert_allclose([a.v_read[4], a.current[4], a.duration], [4e-3, 4e-6, 4e-3], rtol=1e-12, atol=0)
+    assert (a.device, b.device) == ("0", "1")
+
+
+def test_a_cell_whose_state_moves_needs_time() -> None:
+    v = np.linspace(0, 1, 20)
+    with pytest.raises(ValueError, match="state the sweep rate"):
+        fit(VTEAM, sweep(v, 1e-6 * v))
+    with pytest.raises(ValueError, match="no parameter 'r_of'"):
+        fit(VTEAM, sweep(v, 1e-6 * v, v), free=["r_of"])
