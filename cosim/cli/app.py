@@ -1,7 +1,7 @@
 """The application of the command line: its options in common, its choices and its errors."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Engine = Annotated[str, typer.Option("--engine", "-e", help=f"One of {', '.join(ENGINES)}.")]
 
 
-def choose(kind: str, table: dict[str, T], name: str) -> T:
+def choose(kind: str, table: Mapping[str, T], name: str) -> T:
     """The row `name` of a list; raises ValueError naming the rows there are."""
     if name not in table:
         raise ValueError(f"unknown {kind} {name!r}; there are {', '.join(table)}")
