@@ -20,8 +20,8 @@ Ends of a line of n cells: the drawing has drive "left", sense "bottom" and floa
     drive left, far end grounded    in ─ rs ─ rw ─┬─ rw ─ ... ─┬─ rw ─ r_ground ─ 0 V     n + 1 segments, as in
     drive both                      in ─ rs ─ rw ─┬─ rw ─ ... ─┬─ rw ─ rs ─ in            drive both
 
-Drive "right" is the mirror image: the last cell of a word line is next to its driver. Sense "bottom", "top" and "both" are
-the same for bit lines, with rb and rq: in_i drives both ends of a word line at one voltage, and the current into
+Drive "right" is the mirror image: the last cell of a word line is next to its driver. Sense "bottom", "top" and "both"
+are the same for bit lines, with rb and rq: in_i drives both ends of a word line at one voltage, and the current into
 out_j is the sum of the currents out of both ends of a bit line.
 """
 
@@ -38,7 +38,6 @@ from devicemodels.ohmic.params import OhmicParams
 from devicemodels.units import NONNEGATIVE, Farad, Ohm, validate
 from netlists.spice import B, C, Element, N, Netlist, Resistors, Subckt, SubcktText, V, VerilogA, X, number
 
-
 Drive = Literal["left", "right", "both"]
 Sense = Literal["bottom", "top", "both"]
 FarEnd = Literal["floating", "grounded"]
@@ -48,9 +47,10 @@ FarEnd = Literal["floating", "grounded"]
 class CrossbarParams:
     """Lines and cells of an array of any size.
 
-    A line of n cells driven (sensed) at one end has n segments, the first between driver and nearest cell; with its far
-    end grounded, or driven (sensed) at both ends, n + 1. Every driven end has its own r_source, every sensed end its own
-    r_sense. The output current of a bit line is what flows into the virtual grounds, the sum of both ends for "both".
+    A line of n cells driven (sensed) at one end has n segments, the first between driver and nearest cell; with its
+    far end grounded, or driven (sensed) at both ends, n + 1. Every driven end has its own r_source, every sensed end
+    its own r_sense. The output current of a bit line is what flows into the virtual grounds, the sum of both ends for
+    "both".
     """
 
     r_wl: Annotated[Ohm, NONNEGATIVE]
@@ -246,8 +246,9 @@ def _capacitors(p: CrossbarParams, names: list[str], cells: int) -> list[Element
 def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray, *, view: str = "spice") -> Netlist:
     """The array driven by `v` [row] V, or by [batch, row] V, with every bit line at virtual ground.
 
-    Probe "i(vsense{j})" is the current out of bit line j, of both its ends for sense "both", positive for positive v. One vector is an `Op()`; a batch is
-    `Dc(source="Vidx", start=0, stop=batch - 1, step=1)`. Raises ValueError when the shapes do not fit.
+    Probe "i(vsense{j})" is the current out of bit line j, of both its ends for sense "both", positive for positive v.
+    One vector is an `Op()`; a batch is `Dc(source="Vidx", start=0, stop=batch - 1, step=1)`. Raises ValueError when
+    the shapes do not fit.
     """
     g = check_conductances(g)
     m, n = g.shape

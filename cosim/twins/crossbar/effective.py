@@ -66,6 +66,6 @@ def check(g: Tensor, p: CrossbarParams) -> None:
         )
     if g.ndim < 2 or 0 in g.shape[-2:] or not g.is_floating_point():
         raise ValueError(f"crossbar: g must be floating-point [..., row, col], got {g.dtype} of shape {tuple(g.shape)}")
-    if not bool((g >= 0).all()):
+    if g.numel() and not float(g.detach().min()) >= 0:
         worst = "NaN" if bool(g.isnan().any()) else f"{float(g.min())!r} S"
         raise ValueError(f"crossbar: g must be zero or positive, got {worst}; clamp the conductances at 0")

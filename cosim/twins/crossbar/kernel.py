@@ -39,16 +39,20 @@ def factorise(t, word, bit):
     blocks = (m + LANES - 1) // LANES
     wd = np.ones((blocks, n - 1, LANES), t.dtype)
     we = np.zeros((blocks, n - 1, LANES), t.dtype)
-    for i in range(m):
-        b, lane = i // LANES, i % LANES
-        carry = t.dtype.type(0)
+    carry = np.empty(LANES, t.dtype)
+    for b in range(blocks):
+        start, count = b * LANES, min(LANES, m - b * LANES)
+        carry[:] = 0
         for k in range(n - 1):
-            d = through[k] + through[k + 1] + t[i, k] * far[k] ** 2 + t[i, k + 1] * near[k + 1] ** 2
-            wd[b, k, lane] = 1 / (d - carry)
-            if k < n - 2:
-                beside = t[i, k + 1] * near[k + 1] * far[k + 1] - through[k + 1]
-                we[b, k, lane] = beside * wd[b, k, lane]
-                carry = beside * we[b, k, lane]
+            own, left, right = through[k] + through[k + 1], far[k] ** 2, near[k + 1] ** 2
+            cross, beyond = near[k + 1] * far[k + 1], through[k + 1] if k < n - 2 else t.dtype.type(0)
+            cross = cross if k < n - 2 else t.dtype.type(0)
+            for lane in range(count):
+                before, after = t[start + lane, k], t[start + lane, k + 1]
+                pivot = 1 / (own + before * left + after * right - carry[lane])
+                beside = after * cross - beyond
+                wd[b, k, lane], we[b, k, lane] = pivot, beside * pivot
+                carry[lane] = beside * beside * pivot
     near, far, through = bit.near, bit.far, bit.through
     bd, be = np.empty((m - 1, n), t.dtype), np.zeros((m - 1, n), t.dtype)
     for k in range(m - 1):
@@ -64,7 +68,7 @@ def factorise(t, word, bit):
 
 @njit(**_SETTINGS)
 def _word_lines(t, first, count, given, into_first, into_last, pivot, factor, word, x, found):
-    """Potentials `found` at the cells of some word lines, from unknown nodes alone, for the potentials `given` there."""
+    """Potentials `found` at the cells of word lines, from unknown nodes alone, for the potentials `given` there."""
     n = t.shape[1]
     near, far = word.near, word.far
     for lane in range(count):

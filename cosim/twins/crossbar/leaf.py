@@ -15,7 +15,6 @@ from torch import Tensor
 
 from cosim.twins.crossbar.lines import Stretch
 
-
 STEP = 1e-30
 """Imaginary part of a resistance that carries its derivative: exact, as nothing is subtracted."""
 

@@ -67,7 +67,7 @@ class Ends(NamedTuple):
         return np.inf if self.far is None else self.near + (cells + 1) * self.r + self.far
 
     def near_share(self, cells: int) -> np.ndarray:
-        """Part of the current into each cell node that leaves through the near end, the far one at the same potential."""
+        """Part of the current into each cell node that leaves through the near end, with both ends at 0 V."""
         if self.far is None:
             return np.ones(cells)
         if self.r == 0:

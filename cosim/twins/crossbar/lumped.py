@@ -46,14 +46,19 @@ def transfer_with_shorts(g: Float[Tensor, "row col"], p: CrossbarParams) -> Floa
     label = torch.as_tensor(_merged(torch.isinf(g).detach().cpu().numpy(), p), dtype=torch.long, device=g.device)
     incidence = torch.nn.functional.one_hot(label).to(g.dtype)
     ends = ((m, word_ends(p, numbers(p))), (n, bit_ends(p, numbers(p))))
-    series = torch.cat([torch.full((k,), (1 + e.tied) / e.near if e.near else 0.0) for k, e in ends]).to(g).diag()
-    leak = torch.cat([torch.full((k,), 0.0 if e.tied or e.far is None else 1 / e.far) for k, e in ends]).to(g).diag()
+    series = _diagonal([(k, (1 + e.tied) / e.near if e.near else 0.0) for k, e in ends], g)
+    leak = _diagonal([(k, 0.0 if e.tied or e.far is None else 1 / e.far) for k, e in ends], g)
     cells = admittance(torch.where(torch.isinf(g), 0.0, g)) + series + leak
     y = incidence.mT @ torch.cat([torch.cat([cells, -series], 1), torch.cat([-series, series], 1)]) @ incidence
     inner = torch.ones(len(y), dtype=torch.bool, device=g.device).index_fill(0, label[nodes:], False)
     driver, sensor = label[nodes : nodes + m], label[nodes + m :]
     through = y[driver][:, inner] @ torch.linalg.solve(y[inner][:, inner], y[inner][:, sensor])
     return through - y[driver][:, sensor]
+
+
+def _diagonal(values: list[tuple[int, float]], like: Tensor) -> Tensor:
+    """Diagonal matrix of (count, value) groups."""
+    return torch.cat([like.new_full((count,), value) for count, value in values]).diag()
 
 
 def _merged(short: np.ndarray, p: CrossbarParams) -> np.ndarray:

@@ -212,9 +212,13 @@ class Network:
 
     def _all_open(self, driver: np.ndarray, sense: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         """Open-circuit potentials of word and bit lines at the cells, and the most iterations."""
+        workers = min(len(driver), torch.get_num_threads())
         if self.kernel is not None:
-            with ThreadPoolExecutor(max(1, min(len(driver), torch.get_num_threads()))) as threads:
-                parts = list(threads.map(self.kernel.open_circuit, driver, sense))
+            if workers > 1:
+                with ThreadPoolExecutor(workers) as threads:
+                    parts = list(threads.map(self.kernel.open_circuit, driver, sense))
+            else:
+                parts = list(map(self.kernel.open_circuit, driver, sense))
             if any(part[2] < 0 for part in parts):
                 raise too_many(MAX_ITERATIONS)
         else:
