@@ -246,16 +246,23 @@ def solve(t, word, bit, factors, driver, sense, limit, iterations, word_open, bi
 
 
 class Kernel:
-    """A factorised array of resistive lines with more than one cell each; `limit` on the squared residual reduction."""
+    """A factorised array of resistive lines with more than one cell each; `limit` on the squared residual reduction.
+
+    Works in float64 whatever the dtype of `t`, which is that of the results.
+    """
 
     def __init__(self, t: np.ndarray, word: Constants, bit: Constants, limit: float, iterations: int) -> None:
-        self.t, self.word, self.bit = np.ascontiguousarray(t), word, bit
-        self.limit, self.iterations = t.dtype.type(limit), iterations
-        self.factors = Factors(*factorise(self.t, word, bit))
+        self.dtype, self.limit, self.iterations = t.dtype, limit, iterations
+        self.t = np.ascontiguousarray(t, dtype=np.float64)
+        self.word, self.bit = (
+            Constants(*(np.asarray(x, np.float64) for x in lines[:3]), float(lines.tied)) for lines in (word, bit)
+        )
+        self.factors = Factors(*factorise(self.t, self.word, self.bit))
 
     def open_circuit(self, driver: np.ndarray, sense: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         """Open-circuit potentials at the cells [1, row, col] of word and bit lines, and the iterations; no GIL held."""
-        found = np.empty((2, *self.t.shape), self.t.dtype)
-        ends = (np.ascontiguousarray(driver), np.ascontiguousarray(sense))
+        found = np.empty((2, *self.t.shape))
+        ends = (np.ascontiguousarray(x, dtype=np.float64) for x in (driver, sense))
         count = solve(self.t, self.word, self.bit, self.factors, *ends, self.limit, self.iterations, *found)
+        found = found.astype(self.dtype, copy=False)
         return found[:1], found[1:], count

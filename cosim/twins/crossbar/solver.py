@@ -249,14 +249,16 @@ class Network:
             z = self.bit.solve(residual.copy())
             new = np.einsum("blu,blu->b", residual, z)[:, None, None]
             reference = new if reference is None else reference
-            if (new <= limit * reference).all():
+            active = new > limit * reference
+            if not active.any():
                 return y, iteration
             beta = _ratio(new, size) if size is not None else beta
             size = new
             direction = z + beta * direction
             image = residual + beta * image
             product = image - self._through_word_lines(direction)
-            alpha = _ratio(size, np.einsum("blu,blu->b", direction, product)[:, None, None])
+            # A vector that has converged stays as it is, so that a batch gives the numbers of its vectors alone.
+            alpha = active * _ratio(size, np.einsum("blu,blu->b", direction, product)[:, None, None])
             y += alpha * direction
             residual -= alpha * product
         raise too_many(MAX_ITERATIONS)
@@ -271,7 +273,7 @@ def _kernel(t: np.ndarray, word: Lines, bit: Lines) -> "Kernel":
     """The compiled solver; numba is imported by its first use."""
     from cosim.twins.crossbar.kernel import Constants, Kernel
 
-    constants = [Constants(x.near, x.far, x.through, t.dtype.type(x.ends.tied)) for x in (word, bit)]
+    constants = [Constants(x.near, x.far, x.through, float(x.ends.tied)) for x in (word, bit)]
     return Kernel(t, constants[0], constants[1], _limit(t.dtype), MAX_ITERATIONS)
 
 
