@@ -28,14 +28,14 @@ def first_order(g: Float[Tensor, "*tile row col"], p: CrossbarParams) -> Float[T
     check(g, p)
     axes = mirrored(p)
     cells = g.flip(axes)
-    word, reach = _shared(word_ends(p, numbers(p)), g.shape[-1], g)
-    bit, arrive = _shared(bit_ends(p, numbers(p)), g.shape[-2], g)
+    word, reach = shared(word_ends(p, numbers(p)), g.shape[-1], g)
+    bit, arrive = shared(bit_ends(p, numbers(p)), g.shape[-2], g)
     arrive = arrive[:, None]
     drop = (cells * reach) @ word / reach + bit @ (cells * arrive) / arrive
     return (cells * reach * arrive / (1 + drop)).flip(axes)
 
 
-def _shared(ends: Ends, cells: int, like: Tensor) -> tuple[Float[Tensor, "cell cell"], Float[Tensor, "cell"]]:
+def shared(ends: Ends, cells: int, like: Tensor) -> tuple[Float[Tensor, "cell cell"], Float[Tensor, "cell"]]:
     """Voltage (Ω) at one cell per ampere drawn at another, and the open-circuit voltage per volt of the driver."""
     line = Stretch(0, cells, cells, ends).line()
     impedance, reach = line.impedance, line.near + line.far if ends.tied else line.near
