@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -126,23 +127,23 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
-    about = machine()
-    rows = {side: measure(side, options) for side in options.sides}
-    about["load at end"] = f"{os.getloadavg()[0]:.2f}"
-    results = {
-        "machine": about,
-        "rows": rows,
-        "exponents": exponents(rows),
-        "cases": options.cases,
-        "exactness": exactness(options.cases, sample=10),
-    }
     options.folder.mkdir(parents=True, exist_ok=True)
-    text = report(results)
-    (options.folder / "crossbar.md").write_text(text + "\n")
-    (options.folder / "crossbar.json").write_text(json.dumps(results, indent=2) + "\n")
-    plot(rows, options.folder / "crossbar.png")
-    print(text)
+    results = {"machine": machine(), "rows": {}, "exponents": {}, "cases": options.cases}
+    results["exactness"] = exactness(options.cases, sample=10)
+    for side in options.sides:
+        results["rows"] = dict(sorted((results["rows"] | {side: measure(side, options)}).items()))
+        results["exponents"] = exponents(results["rows"])
+        results["machine"]["load at end"] = f"{os.getloadavg()[0]:.2f}"
+        write(results, options.folder)
+    print(report(results))
     print(f"\nWritten to {options.folder}: crossbar.md, crossbar.json, crossbar.png")
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """What is known so far: a run that is interrupted leaves the sizes that are done."""
+    (folder / "crossbar.md").write_text(report(results) + "\n")
+    (folder / "crossbar.json").write_text(json.dumps(results, indent=2) + "\n")
+    plot(results["rows"], folder / "crossbar.png")
 
 
 if __name__ == "__main__":

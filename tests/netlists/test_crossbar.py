@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,5 +194,6 @@ def test_grounded_far_ends_have_one_more_segment():
     ],
 )
 def test_impossible_ends_are_refused(wrong, words):
+    values: dict[str, Any] = {"r_wl": 2.0, "r_bl": 2.0, **wrong}
     with pytest.raises(ValueError, match=words):
-        CrossbarParams(**{"r_wl": 2.0, "r_bl": 2.0, **wrong})
+        CrossbarParams(**values)

@@ -185,7 +185,7 @@ class PortAdmittance(torch.autograd.Function):
             place = result[:, row.cells, col.cells]
             place.copy_(blocks.reshape(place.shape))
             if lines is not None and found.constants is not None:
-                lines += _of_resistances(found.constants, row, col, result.shape[1:], ctx.p)
+                lines += _of_resistances(found.constants, row, col, (result.shape[1], result.shape[2]), ctx.p)
         return result, None if lines is None else torch.from_numpy(lines), None
 
 

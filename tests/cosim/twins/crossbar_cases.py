@@ -7,7 +7,7 @@ import numpy as np
 
 from netlists.crossbar import CrossbarParams
 
-ENDS = [
+ENDS: list[dict[str, Any]] = [
     dict(drive=drive, sense=sense, far_wl=far_wl, far_bl=far_bl)
     for drive, sense, far_wl, far_bl in itertools.product(
         ("left", "right", "both"), ("bottom", "top", "both"), ("floating", "grounded"), ("floating", "grounded")

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.cosim.twins.crossbar_nodal import nodal
 
 EXACT = 1e-9
 """Relative to the largest output: what the project promises; typical is 1e-13."""
-LINES = [
+LINES: list[dict[str, Any]] = [
     dict(r_wl=2.0, r_bl=2.0),
     dict(r_wl=20.0, r_bl=3.0, r_source=50.0, r_sense=7.0),
     dict(r_wl=0.0, r_bl=2.0),

@@ -1,5 +1,7 @@
 """Both ends of the lines, gradients of their resistance, and both backends: against nodal analysis and ngspice."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,8 +18,13 @@ from tests.cosim.twins.crossbar_nodal import nodal
 
 EXACT = 1e-9
 """Relative to the largest output: what the project promises; typical is 1e-13."""
-SEGMENTS = [dict(r_wl=2.0, r_bl=3.0), dict(r_wl=2.0, r_bl=0.0), dict(r_wl=0.0, r_bl=3.0), dict(r_wl=0.0, r_bl=0.0)]
-OUTER = dict(r_source=50.0, r_sense=7.0, r_ground=11.0)
+SEGMENTS: list[dict[str, Any]] = [
+    dict(r_wl=2.0, r_bl=3.0),
+    dict(r_wl=2.0, r_bl=0.0),
+    dict(r_wl=0.0, r_bl=3.0),
+    dict(r_wl=0.0, r_bl=0.0),
+]
+OUTER: dict[str, Any] = dict(r_source=50.0, r_sense=7.0, r_ground=11.0)
 BACKENDS = [
     "scipy",
     pytest.param("numba", marks=pytest.mark.skipif(not compiled(), reason="the extra 'fast' is not installed")),
