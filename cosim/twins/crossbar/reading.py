@@ -9,7 +9,7 @@ from torch import Tensor
 
 from cosim.twins.crossbar.effective import check, effective_conductance
 from cosim.twins.crossbar.lines import LineResistances
-from cosim.twins.crossbar.solver import Network
+from cosim.twins.crossbar.solver import Network, compiled
 from netlists.crossbar import CrossbarParams
 
 METHODS = ("auto", "geff", "pcg")
@@ -75,15 +75,16 @@ def read(
     one_array = v.ndim == 2 and g.ndim == 2 and g.device.type == "cpu" and v.dtype == g.dtype and len(v) > 0
     if method == "pcg" and not one_array:
         raise ValueError("crossbar: method 'pcg' takes v [batch, row] and g [row, col] of one dtype on the CPU")
-    if method == "pcg" or (method == "auto" and one_array and _few(v, g) and not p.r_wl == p.r_bl == 0):
+    fast = backend != "scipy" and compiled() and p.r_wl > 0 and p.r_bl > 0
+    if method == "pcg" or (method == "auto" and one_array and _few(v, g, fast) and not p.r_wl == p.r_bl == 0):
         currents: Tensor = _Solve.apply(v, g, lines.vector(p) if lines else None, p, backend)
         return currents
     return v @ effective_conductance(g, p, lines)
 
 
-def _few(v: Tensor, g: Tensor) -> bool:
-    """Whether one solve per vector is faster than G_eff: up to 64 vectors at 16 x 16, 9 at 128, 3 at 512 (measured)."""
-    return len(v) <= 2 + 1000 // max(g.shape)
+def _few(v: Tensor, g: Tensor, fast: bool) -> bool:
+    """Whether one solve per vector is faster than G_eff, as measured: with numba up to 25 vectors at 128 x 128."""
+    return len(v) <= 2 + (3000 if fast else 1000) // max(g.shape)
 
 
 def node_voltages(v: Float[Tensor, "batch row"], g: Float[Tensor, "row col"], p: CrossbarParams) -> NodeVoltages:
