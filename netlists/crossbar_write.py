@@ -77,7 +77,8 @@ def testbench(p: CrossbarParams, g: np.ndarray, pulse: WritePulse, *, view: str 
         raise ValueError("crossbar_write: ohmic cells have no state to write; choose a memristive device")
     dut = build(p, g, view=view)
     m, n = g.shape
-    ends = zip([f"in{i}" for i in range(m)] + [f"out{j}" for j in range(n)], sum(pulse.drives((m, n)), []), strict=True)
+    word, bit = pulse.drives((m, n))
+    ends = [(f"in{i}", wave) for i, wave in enumerate(word)] + [(f"out{j}", wave) for j, wave in enumerate(bit)]
     sources = [V(node, node, "0", wave=wave) for node, wave in ends if wave is not None]
     return Netlist(
         title=f"write {pulse.scheme} of cell ({pulse.row}, {pulse.col}), crossbar {m} x {n}",

@@ -23,7 +23,7 @@ HALVINGS = 30
 
 
 class ArrayRead(NamedTuple):
-    """Currents into the bit-line ends (A); currents (A) and voltages (V) of the cells, positive from word to bit line."""
+    """Currents into the bit-line ends (A); currents (A) and voltages (V) of the cells, from word to bit line."""
 
     output: Float[Tensor, "batch col"]
     current: Float[Tensor, "batch row col"]
@@ -111,17 +111,18 @@ def _damped(cells: Cells, state: State, step: np.ndarray) -> State:
     v, i, d, mismatch = state
     before = _size(mismatch)
     fraction = np.ones((len(v), 1, 1))
-    for _ in range(HALVINGS):
+    halvings = 0
+    while True:
         new = v + fraction * step
         i_new, d_new = _tangent(cells, new)
         left = np.where(fraction == 1, 0.0, (1 - fraction) * np.where(np.isinf(mismatch), 0.0, mismatch))
         left += i_new - i - fraction * d * step
         rounding = TOLERANCE * np.abs(i_new).max((1, 2), keepdims=True)
         worse = ~((_size(left) < before) | (np.abs(left).max((1, 2), keepdims=True) <= rounding))
-        if not worse.any():
-            break
+        if halvings == HALVINGS or not worse.any():
+            return new, i_new, d_new, left
         fraction = np.where(worse, fraction / 2, fraction)
-    return new, i_new, d_new, left
+        halvings += 1
 
 
 def _size(mismatch: np.ndarray) -> np.ndarray:

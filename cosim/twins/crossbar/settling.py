@@ -46,7 +46,7 @@ class StepResponse(NamedTuple):
 
     @property
     def elmore(self) -> Float[np.ndarray, "col"]:
-        """Elmore delay (s): the area between settled and actual current over the settled current; exact from order 2."""
+        """Elmore delay (s): area between settled and actual current, over the settled current; exact from order 2."""
         return -(self.amplitude / self.rate[:, None]).sum(0) / self.settled
 
     def settling_time(self, band: float) -> float:

@@ -27,17 +27,23 @@ def _factors(d, g, end, inverse, multiplier, ground):
 
 
 @njit(cache=True, error_model="numpy")
+def _lump(x, inverse):
+    cells, lines = x.shape
+    for k in range(1, cells):
+        for j in range(lines):
+            x[0, j] += x[k, j]
+    for j in range(lines):
+        x[0, j] *= inverse[cells - 1, j]
+    for k in range(1, cells):
+        for j in range(lines):
+            x[k, j] = x[0, j]
+
+
+@njit(cache=True, error_model="numpy")
 def _substitute(x, g, inverse, multiplier):
     cells, lines = x.shape
     if g == 0.0:
-        for k in range(1, cells):
-            for j in range(lines):
-                x[0, j] += x[k, j]
-        for j in range(lines):
-            x[0, j] *= inverse[cells - 1, j]
-        for k in range(1, cells):
-            for j in range(lines):
-                x[k, j] = x[0, j]
+        _lump(x, inverse)
         return
     for k in range(1, cells):
         for j in range(lines):
@@ -91,19 +97,50 @@ def _word_potentials(d, c, y, g, inverse, multiplier, w):
 
 
 @njit(cache=True, error_model="numpy")
+def _power(d, c):
+    total = 0.0
+    for k in range(d.shape[0]):
+        for j in range(d.shape[1]):
+            if d[k, j] > 0.0:
+                total += c[k, j] * c[k, j] / d[k, j]
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _turn_direction(z, residual, beta, d, direction, image, product):
+    for k in range(d.shape[0]):
+        for j in range(d.shape[1]):
+            direction[k, j] = z[k, j] + beta * direction[k, j]
+            image[k, j] = residual[k, j] + beta * image[k, j]
+            product[j, k] = d[k, j] * direction[k, j]
+
+
+@njit(cache=True, error_model="numpy")
+def _through(image, d, through, product):
+    for k in range(d.shape[0]):
+        for j in range(d.shape[1]):
+            product[k, j] = image[k, j] - d[k, j] * through[j, k]
+
+
+@njit(cache=True, error_model="numpy")
+def _advance(alpha, direction, product, y, residual):
+    for k in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[k, j] += alpha * direction[k, j]
+            residual[k, j] -= alpha * product[k, j]
+
+
+@njit(cache=True, error_model="numpy")
 def _one(d, c, w, y, word, bit, word_end, bit_end, limit, most):
     """Fills w (word-line order) and y (bit-line order) from the start in y; the number of iterations or -1."""
     cells, lines = d.shape
-    d_word, word_inverse, word_multiplier = np.empty((lines, cells)), np.empty((lines, cells)), np.empty((lines, cells))
+    turned = (lines, cells)
+    d_word, word_inverse, word_multiplier = np.empty(turned), np.empty(turned), np.empty(turned)
     bit_inverse, bit_multiplier = np.empty_like(d), np.empty_like(d)
     _turn(d, d_word)
     _factors(d_word, word, word_end, word_inverse, word_multiplier, np.empty(cells))
     _factors(d, bit, bit_end, bit_inverse, bit_multiplier, np.empty(lines))
-    reference = 0.0
-    for k in range(cells):
-        for j in range(lines):
-            if d[k, j] > 0.0:
-                reference += c[k, j] * c[k, j] / d[k, j]
+    reference = _power(d, c)
     _word_potentials(d, c, y, word, word_inverse, word_multiplier, w)
     residual, z, size = np.empty_like(d), np.empty_like(d), 0.0
     _residual(d, c, w, y, bit, bit_end, residual)
@@ -117,21 +154,12 @@ def _one(d, c, w, y, word, bit, word_end, bit_end, limit, most):
             return iteration
         beta = new / size if size > 0.0 else 0.0
         size = new
-        for k in range(cells):
-            for j in range(lines):
-                direction[k, j] = z[k, j] + beta * direction[k, j]
-                image[k, j] = residual[k, j] + beta * image[k, j]
-                product[j, k] = d[k, j] * direction[k, j]
+        _turn_direction(z, residual, beta, d, direction, image, product)
         _substitute(product, word, word_inverse, word_multiplier)
-        for k in range(cells):
-            for j in range(lines):
-                z[k, j] = image[k, j] - d[k, j] * product[j, k]
+        _through(image, d, product, z)
         curvature = _dot(direction, z)
         alpha = new / curvature if curvature > 0.0 else 0.0
-        for k in range(cells):
-            for j in range(lines):
-                y[k, j] += alpha * direction[k, j]
-                residual[k, j] -= alpha * z[k, j]
+        _advance(alpha, direction, z, y, residual)
     return -1
 
 

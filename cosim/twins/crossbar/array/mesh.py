@@ -60,11 +60,11 @@ class Mesh:
         y = np.zeros_like(currents) if start is None else start[:, ::-1]
         rest = (self.word, self.bit, self.word_end, self.bit_end, tolerance, MAX_ITERATIONS)
         if compiled:
-            arrays = (np.ascontiguousarray(x) for x in (cells, currents, y))
-            word, bit, iterations = compiled.drops(*arrays, *rest)
+            cells, currents, y = (np.ascontiguousarray(x) for x in (cells, currents, y))
+            word, bit, iterations = compiled.drops(cells, currents, y, *rest)
         else:
-            arrays = (np.ascontiguousarray(x.swapaxes(0, 1)) for x in (cells, currents, y))
-            word, bit, iterations = kernel.drops(*arrays, *rest)
+            cells, currents, y = (np.ascontiguousarray(x.swapaxes(0, 1)) for x in (cells, currents, y))
+            word, bit, iterations = kernel.drops(cells, currents, y, *rest)
             word, bit = word.swapaxes(0, 1), bit.swapaxes(0, 1)
         if iterations < 0:
             raise ArithmeticError(f"crossbar: conjugate gradients did not converge in {MAX_ITERATIONS} iterations")

@@ -4,7 +4,7 @@ A W-method: of order 3 with an embedded result of order 2 for *any* approximatio
 exact one. Cells that run into the window of their state are stiff on their own diagonal, so a diagonal is enough.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,9 +56,8 @@ def step(
     )
 
 
-def _sum(weights, increments):
-    total = 0.0
-    for weight, k in zip(weights, increments, strict=True):
-        if weight:
-            total = total + weight * k
+def _sum(weights: Sequence[float], increments: Sequence[np.ndarray]) -> np.ndarray:
+    total = weights[0] * increments[0]
+    for weight, k in zip(weights[1:], increments[1:], strict=True):
+        total += weight * k
     return total

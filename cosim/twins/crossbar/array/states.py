@@ -45,7 +45,7 @@ class Quasistatic:
         return self.last.voltage[0]
 
     def checked_voltage(self, t: float, x: np.ndarray) -> np.ndarray:
-        """As `voltage`, after a look at the currents: cells that turn out nonlinear are solved by Newton from here on."""
+        """As `voltage`, after a look at the currents: cells that turn out nonlinear go to Newton from here on."""
         v = self.voltage(t, x)
         if self.linear:
             i, expected = self._numpy(self.model.current, x, v), self._numpy(self.model.conductance, x) * v
