@@ -55,7 +55,7 @@ class AnalogCore(nn.Module):
 
     `frame` is the read-noise frame (None: no read noise); the buffers `input_range` (units of x) and `adc_range` (A)
     are None unless calibrated. `recorder`, where set, is called with every read that a nonlinear chain makes. `refresh`
-    says how often training at fidelity "exact" solves the lines.
+    says how often training computes the lines in full (lines.py).
     """
 
     input_range: Tensor | None
@@ -145,7 +145,7 @@ class AnalogCore(nn.Module):
         return self._solve_lines(g)
 
     def effective_planes(self, g: Float[Tensor, "2 col row"], fidelity: str) -> Float[Tensor, "2 col row"]:
-        """The same for the positive and the negative cells apart; in training "exact" is solved as `refresh` says."""
+        """The same for the positive and the negative cells apart; in training as `refresh` says."""
         if self._refreshed(g, fidelity):
             return self.lines[fidelity](g, self.refresh)
         if fidelity == "ideal":

@@ -85,8 +85,8 @@ class Arm:
         model = deepcopy(self.model) if analog else convert_to_analog(self.model, HARDWARE)
         set_fidelity(model.eval(), "exact")
         with torch.no_grad():
-            found = model(torch.from_numpy(images.test).flatten(1).float() / 255).argmax(1)
-        return float((found == torch.from_numpy(images.test_labels)).float().mean())
+            found = model(torch.tensor(images.test).flatten(1).float() / 255).argmax(1)
+        return float((found == torch.tensor(images.test_labels)).float().mean())
 
     def refreshes(self) -> list[int]:
         return [layer.core.lines["exact"].refreshes for _, layer in analog_layers(self.model)]
