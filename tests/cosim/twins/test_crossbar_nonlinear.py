@@ -73,7 +73,9 @@ class Threshold:
 def test_cells_with_a_threshold_need_and_get_damping(monkeypatch):
     p, v = CrossbarParams(r_wl=140.0, r_bl=160.0), torch.full((1, 1), 0.6, dtype=torch.float64)
     cell = Threshold()
-    expected = brentq(lambda u: float(cell.current(torch.tensor(u))) - (0.6 - u) / 300, 0, 0.6, xtol=1e-15)
+    expected = brentq(
+        lambda u: float(cell.current(torch.tensor(u, dtype=torch.float64))) - (0.6 - u) / 300, 0, 0.6, xtol=1e-15
+    )
     assert float(solve(v, cell, p, cols=1).voltage) == pytest.approx(expected, rel=1e-10)
     monkeypatch.setattr(newton_module, "HALVINGS", 0)
     with pytest.raises(ArithmeticError, match=r"cell \(0, 0\)"):
@@ -92,7 +94,7 @@ def test_ohmic_cells_are_the_nodal_solution(shape, lines):
 
 
 def test_small_signals_see_the_effective_conductance():
-    """The error of sinh is cubic in the voltage: 4 times less of the current at half of it, and as small as (a v)²/6."""
+    """The error of sinh is cubic in the voltage: a quarter of the current at half of it, below (a v)²/6."""
     g, device = torch.tensor(random((12, 9), 1e-6, 1e-3)), SinhParams(a=2.0)
     p = CrossbarParams(**LINES)
     errors = []
