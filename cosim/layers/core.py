@@ -82,6 +82,8 @@ class AnalogCore(nn.Module):
         }
         self._solved: tuple[Tensor, Tensor] | None = None
         register_optional(self, "input_range", "adc_range")
+        self.register_state_dict_pre_hook(_forget_lines)
+        self.register_load_state_dict_pre_hook(_forget_lines)
         with torch.no_grad():
             self.targets()
 
@@ -285,3 +287,10 @@ class AnalogCore(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_solved": None, "recorder": None, "progress": None}
+
+
+def _forget_lines(core: nn.Module, *_: Any) -> None:
+    """A run that goes on after it was saved and one that starts from what was saved refresh their lines alike."""
+    assert isinstance(core, AnalogCore)
+    for lines in core.lines.values():
+        lines.forget()

@@ -155,6 +155,19 @@ def test_exact_in_every_step_is_one_argument_away():
     assert trained.core.lines["exact"].refreshes == 0
 
 
+def test_a_run_taken_up_again_is_the_run_that_went_on():
+    kept, x = layer(), torch.randn(5, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for _ in range(3):
+        step(kept, x)
+    fresh = layer(seed=1)
+    fresh(x)
+    fresh.load_state_dict(kept.state_dict())
+    for _ in range(3):
+        assert torch.equal(fresh(x), kept(x))
+        step(kept, x)
+        step(fresh, x)
+
+
 def test_lines_that_are_never_solved_are_refused():
     with pytest.raises(ValueError, match=r"LineRefresh.steps must be positive, got 0"):
         LineRefresh(steps=0)
