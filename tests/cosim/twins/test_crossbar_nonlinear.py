@@ -73,7 +73,9 @@ class Threshold:
 def test_cells_with_a_threshold_need_and_get_damping(monkeypatch):
     p, v = CrossbarParams(r_wl=140.0, r_bl=160.0), torch.full((1, 1), 0.6, dtype=torch.float64)
     cell = Threshold()
-    expected = brentq(lambda u: float(cell.current(torch.tensor([u]).double())) - (0.6 - u) / 300, 0, 0.6, xtol=1e-15)
+    expected = brentq(
+        lambda u: float(cell.current(torch.from_numpy(np.array(u)))) - (0.6 - u) / 300, 0, 0.6, xtol=1e-15
+    )
     assert float(solve(v, cell, p, cols=1).voltage) == pytest.approx(expected, rel=1e-10)
     monkeypatch.setattr(newton_module, "HALVINGS", 0)
     with pytest.raises(ArithmeticError, match=r"cell \(0, 0\)"):
