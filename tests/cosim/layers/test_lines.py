@@ -126,10 +126,8 @@ def layer(**options) -> AnalogLinear:
 
 def step(trained: AnalogLinear, x: Tensor) -> None:
     trained(x).square().sum().backward()
-    with torch.no_grad():
-        for parameter in trained.parameters():
-            parameter -= 1e-3 * parameter.grad
-            parameter.grad = None
+    torch.optim.SGD(trained.parameters(), lr=1e-3).step()
+    trained.zero_grad()
 
 
 def test_a_layer_in_training_solves_rarely_and_evaluation_always():
