@@ -19,6 +19,7 @@ lint: setup
 	@.venv/bin/basedpyright
 
 bench: setup
+	@$(PYTHON) -m pip install --quiet --constraint .ci/constraints.txt --editable '.[fast]'
 	@$(PYTHON) tests/bench/crossbar.py
 
 calibrate: setup

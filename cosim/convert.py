@@ -17,6 +17,7 @@ from cosim.layers import AnalogConv2d, AnalogLinear
 from cosim.layers.base import AnalogLayer
 from cosim.layers.cells import difference
 from cosim.layers.core import AnalogCore, Read
+from cosim.layers.lines import LineRefresh
 from cosim.layers.mapping import WeightMapping
 from devicemodels.units import Siemens
 
@@ -62,13 +63,23 @@ def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.M
 
 
 def set_fidelity(
-    model: nn.Module, fidelity: str, match: str = "*", *, engine: Engine | None = None, workers: int | None = None
+    model: nn.Module,
+    fidelity: str,
+    match: str = "*",
+    *,
+    engine: Engine | None = None,
+    workers: int | None = None,
+    refresh: LineRefresh | None = None,
 ) -> None:
-    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time."""
+    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time.
+
+    `refresh` says how often training solves the lines: LineRefresh(steps=1) is in every step, None leaves it as it is.
+    """
     if fidelity == "spice" and engine is None:
         raise ValueError('fidelity "spice" needs an engine, got None; pass engine=ENGINES["ngspice"]()')
     for _, layer in _some(model, match):
         layer.fidelity, layer.engine, layer.core.workers = fidelity, engine, workers
+        layer.refresh = layer.refresh if refresh is None else refresh
 
 
 def set_frame(model: nn.Module, frame: int | None, match: str = "*") -> None:

@@ -13,11 +13,21 @@
 
 Zero resistance and cells of infinite conductance merge nodes; cells of zero conductance are left out. `c_wl` and `c_bl`
 are the capacitances to ground of one segment, at the node of its cell.
+
+Ends of a line of n cells: the drawing has drive "left", sense "bottom" and floating far ends.
+
+    drive left, far end floating    in ─ rs ─ rw ─┬─ rw ─ ... ─┬
+    drive left, far end grounded    in ─ rs ─ rw ─┬─ rw ─ ... ─┬─ rw ─ r_ground ─ 0 V     n + 1 segments, as in
+    drive both                      in ─ rs ─ rw ─┬─ rw ─ ... ─┬─ rw ─ rs ─ in            drive both
+
+Drive "right" is the mirror image: the last cell of a word line is next to its driver. Sense "bottom", "top" and "both"
+are the same for bit lines, with rb and rq: in_i drives both ends of a word line at one voltage, and the current into
+out_j is the sum of the currents out of both ends of a bit line.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -28,10 +38,20 @@ from devicemodels.ohmic.params import OhmicParams
 from devicemodels.units import NONNEGATIVE, Farad, Ohm, validate
 from netlists.spice import B, C, Element, N, Netlist, Resistors, Subckt, SubcktText, V, VerilogA, X, number
 
+Drive = Literal["left", "right", "both"]
+Sense = Literal["bottom", "top", "both"]
+FarEnd = Literal["floating", "grounded"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrossbarParams:
-    """Lines and cells of an array of any size."""
+    """Lines and cells of an array of any size.
+
+    A line of n cells driven (sensed) at one end has n segments, the first between driver and nearest cell; with its
+    far end grounded, or driven (sensed) at both ends, n + 1. Every driven end has its own r_source, every sensed end
+    its own r_sense. The output current of a bit line is what flows into the virtual grounds, the sum of both ends for
+    "both".
+    """
 
     r_wl: Annotated[Ohm, NONNEGATIVE]
     """One word-line segment."""
@@ -47,10 +67,35 @@ class CrossbarParams:
     """Capacitance to ground of one bit-line segment."""
     device: Any = field(default_factory=OhmicParams)
     """The cell: parameters of one of `devicemodels.DEVICES`."""
+    drive: Drive = "left"
+    """Driven ends of the word lines; "both" at one voltage."""
+    sense: Sense = "bottom"
+    """Ends of the bit lines at virtual ground."""
+    far_wl: FarEnd = "floating"
+    """End of a word line away from its driver."""
+    far_bl: FarEnd = "floating"
+    """End of a bit line away from its sense node."""
+    r_ground: Annotated[Ohm, NONNEGATIVE] = 0.0
+    """From the last segment of a grounded far end to ground."""
 
     def __post_init__(self) -> None:
         validate(self)
         device_of(self.device)
+        for name, allowed in (("drive", Drive), ("sense", Sense), ("far_wl", FarEnd), ("far_bl", FarEnd)):
+            if getattr(self, name) not in get_args(allowed):
+                raise ValueError(
+                    f"CrossbarParams.{name} must be one of {', '.join(get_args(allowed))}, got {getattr(self, name)!r}"
+                )
+        ends = (("far_wl", self.drive, "drive", self.r_wl, "r_wl"), ("far_bl", self.sense, "sense", self.r_bl, "r_bl"))
+        for far, side, name, r, segment in ends:
+            if getattr(self, far) == "floating":
+                continue
+            if side == "both":
+                raise ValueError(f"CrossbarParams.{far} must be floating with {name} 'both': no end is left to ground")
+            if r == self.r_ground == 0:
+                raise ValueError(
+                    f"CrossbarParams.r_ground must be positive with {far} 'grounded' and {segment} 0, got 0.0"
+                )
 
 
 def check_conductances(g: np.ndarray) -> np.ndarray:
@@ -75,28 +120,39 @@ class _Edges(NamedTuple):
 
 
 def _edges(p: CrossbarParams, m: int, n: int) -> tuple[_Edges, ...]:
-    """Word-line, bit-line, source and sense resistors; nodes: w, b [row, col], then in [row], out [col]."""
+    """Line, driver, sense and ground resistors; nodes: w, b [row, col], then in [row], out [col], and 0 for ground."""
     w = np.arange(m * n).reshape(m, n)
     b = w + m * n
     inp, out = 2 * m * n + np.arange(m), 2 * m * n + m + np.arange(n)
-    groups = (
-        ("source", inp, w[:, 0], p.r_source + p.r_wl),
-        ("wl", w[:, :-1].ravel(), w[:, 1:].ravel(), p.r_wl),
-        ("bl", b[:-1].ravel(), b[1:].ravel(), p.r_bl),
-        ("sense", b[-1], out, p.r_bl + p.r_sense),
-    )
+    ground = 2 * m * n + m + n
+    rows = {"left": w[:, 0], "right": w[:, -1]}
+    cols = {"bottom": b[-1], "top": b[0]}
+    driven = ("left", "right") if p.drive == "both" else (p.drive,)
+    sensed = ("bottom", "top") if p.sense == "both" else (p.sense,)
+    groups = [(f"source{tag}", inp, rows[end], p.r_source + p.r_wl) for tag, end in _tagged(driven)]
+    groups += [("wl", w[:, :-1].ravel(), w[:, 1:].ravel(), p.r_wl), ("bl", b[:-1].ravel(), b[1:].ravel(), p.r_bl)]
+    groups += [(f"sense{tag}", cols[end], out, p.r_bl + p.r_sense) for tag, end in _tagged(sensed)]
+    for name, far, ends, used, r in (("gwl", p.far_wl, rows, driven, p.r_wl), ("gbl", p.far_bl, cols, sensed, p.r_bl)):
+        if far == "grounded":
+            (node,) = (nodes for end, nodes in ends.items() if end not in used)
+            groups.append((name, node, np.full(node.shape, ground), r + p.r_ground))
     return tuple(_Edges(name, x, y, np.full(x.shape, r)) for name, x, y, r in groups)
+
+
+def _tagged(ends: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Ends with what tells apart the resistors of the second one."""
+    return [("" if k == 0 else f"_{end}_", end) for k, end in enumerate(ends)]
 
 
 def _names(m: int, n: int) -> list[str]:
     cells = [f"{i}_{j}" for i in range(m) for j in range(n)]
     ports = [f"in{i}" for i in range(m)] + [f"out{j}" for j in range(n)]
-    return [f"w{cell}" for cell in cells] + [f"b{cell}" for cell in cells] + ports
+    return [f"w{cell}" for cell in cells] + [f"b{cell}" for cell in cells] + ports + ["0"]
 
 
 def _merged(edges: Sequence[_Edges], m: int, n: int) -> tuple[list[str], np.ndarray]:
     """Name of the merged node of each node, and its representative: a port where there is one."""
-    nodes, ports = 2 * m * n + m + n, np.arange(2 * m * n, 2 * m * n + m + n)
+    nodes, ports = 2 * m * n + m + n + 1, np.arange(2 * m * n, 2 * m * n + m + n)
     pairs = [
         np.concatenate([side[e.r == 0] for e, side in zip(edges, sides, strict=True)])
         for sides in ([e.p for e in edges], [e.n for e in edges])
@@ -141,7 +197,7 @@ def build(p: CrossbarParams, g: np.ndarray, *, view: str = "spice") -> Subckt:
     names, node = _merged((*lines, cells), m, n)
     resistors = [_resistors(edges, names, node) for edges in (*lines, cells)]
     elements = (*(e for e in resistors if e is not None), *_capacitors(p, names, m * n))
-    ports = tuple(_names(m, n)[2 * m * n :])
+    ports = tuple(_names(m, n)[2 * m * n : -1])
     if ohmic:
         return Subckt("crossbar", ports, elements)
     device = device_of(p.device)
@@ -190,8 +246,9 @@ def _capacitors(p: CrossbarParams, names: list[str], cells: int) -> list[Element
 def testbench(p: CrossbarParams, g: np.ndarray, v: np.ndarray, *, view: str = "spice") -> Netlist:
     """The array driven by `v` [row] V, or by [batch, row] V, with every bit line at virtual ground.
 
-    Probe "i(vsense{j})" is the current out of bit line j, positive for positive v. One vector is an `Op()`; a batch is
-    `Dc(source="Vidx", start=0, stop=batch - 1, step=1)`. Raises ValueError when the shapes do not fit.
+    Probe "i(vsense{j})" is the current out of bit line j, of both its ends for sense "both", positive for positive v.
+    One vector is an `Op()`; a batch is `Dc(source="Vidx", start=0, stop=batch - 1, step=1)`. Raises ValueError when
+    the shapes do not fit.
     """
     g = check_conductances(g)
     m, n = g.shape

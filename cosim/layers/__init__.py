@@ -2,6 +2,7 @@
 
 from cosim.layers.conv import AnalogConv2d
 from cosim.layers.linear import AnalogLinear
+from cosim.layers.lines import LineRefresh
 from cosim.layers.mapping import PairConductances, WeightMapping
 
-__all__ = ["AnalogConv2d", "AnalogLinear", "PairConductances", "WeightMapping"]
+__all__ = ["AnalogConv2d", "AnalogLinear", "LineRefresh", "PairConductances", "WeightMapping"]

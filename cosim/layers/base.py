@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cosim.engines.base import Engine
 from cosim.hardware import Hardware
 from cosim.layers.core import AnalogCore
+from cosim.layers.lines import LineRefresh
 from cosim.layers.mapping import WeightMapping
 
 
@@ -65,6 +66,15 @@ class AnalogLayer(nn.Module):
     @fidelity.setter
     def fidelity(self, fidelity: str) -> None:
         self.core.fidelity = fidelity
+
+    @property
+    def refresh(self) -> LineRefresh:
+        """How often training at the fidelities "twin" and "exact" computes the lines in full."""
+        return self.core.refresh
+
+    @refresh.setter
+    def refresh(self, refresh: LineRefresh) -> None:
+        self.core.refresh = refresh
 
     @property
     def engine(self) -> Engine | None:

@@ -40,7 +40,7 @@ class Cells(nn.Module):
     def __init__(self, mapping: nn.Module, hardware: Hardware, *, seed: int) -> None:
         super().__init__()
         self.mapping, self.hardware, self.seed = mapping, hardware, seed
-        self._drawn: tuple[tuple[Any, ...], tuple[Tensor, ...]] | None = None
+        self._drawn: tuple[tuple[Any, ...], Tensor] | None = None
         register_optional(self, "error", "stuck")
 
     @torch.no_grad()
@@ -66,34 +66,33 @@ class Cells(nn.Module):
 
     def pair(self, pair: PairConductances, frame: int | None) -> PairConductances:
         """The same before the bit lines of a pair are put next to each other."""
-        pos, neg = self._written(pair.pos, 0), self._written(pair.neg, 1)
-        if frame is not None and self.hardware.read_noise is not None:
-            noise = self._noise(pos, frame, self.hardware.read_noise)
-            pos, neg = pos * noise[0], neg * noise[1]
-        return PairConductances(pos, neg, pair.unit)
+        g = self.planes(torch.stack((pair.pos.T, pair.neg.T)), frame)
+        return PairConductances(g[0].T, g[1].T, pair.unit)
 
-    def _written(self, g: Float[Tensor, "row col"], side: int) -> Float[Tensor, "row col"]:
+    def planes(self, g: Float[Tensor, "2 col row"], frame: int | None) -> Float[Tensor, "2 col row"]:
+        """The same with positive and negative cells apart."""
         if self.error is not None:
-            g = (g + self.error[side]).clamp(min=0.0)
+            g = (g + self.error.mT).clamp(min=0.0)
         if self.stuck is not None:
-            g = torch.where(self.stuck[side].isnan(), g, self.stuck[side])
+            g = torch.where(self.stuck.mT.isnan(), g, self.stuck.mT)
+        if frame is not None and self.hardware.read_noise is not None:
+            g = g * self._noise(g, frame, self.hardware.read_noise)
         return g
 
-    def _noise(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> tuple[Tensor, ...]:
+    def _noise(self, g: Float[Tensor, "2 col row"], frame: int, p: statistics.ReadNoise) -> Float[Tensor, "2 col row"]:
         """What the read `frame` multiplies each conductance by; the last frame is kept, as drawing costs the most."""
-        key = (self.seed, frame, g.shape, g.stride(), g.dtype, g.device)
+        key = (self.seed, frame, g.shape, g.dtype, g.device)
         if self._drawn is None or self._drawn[0] != key:
             # Kept for later calls, which may need derivatives even if this one does not.
             with torch.inference_mode(False):
                 self._drawn = (key, self._draw(g, frame, p))
         return self._drawn[1]
 
-    def _draw(self, g: Float[Tensor, "row col"], frame: int, p: statistics.ReadNoise) -> tuple[Tensor, ...]:
-        generator = frame_generator(self.seed, frame, g.device)
+    def _draw(self, g: Float[Tensor, "2 col row"], frame: int, p: statistics.ReadNoise) -> Float[Tensor, "2 col row"]:
+        ones = torch.ones_like(g.detach().mT, memory_format=torch.contiguous_format)
+        drawn = statistics.read(ones, p, frame_generator(self.seed, frame, g.device))
         # The statistics are unbiased and unclipped; a cell in a circuit cannot be negative.
-        drawn = statistics.read(g.new_ones(2, *g.shape), p, generator).clamp(min=0.0)
-        # In the memory order of g, which is a transposed weight: mixed orders cost several times as much.
-        return tuple(torch.empty_like(g.detach()).copy_(side) for side in drawn)
+        return drawn.clamp_(min=0.0).mT.contiguous()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_drawn": None}

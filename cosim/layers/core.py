@@ -18,6 +18,7 @@ Where nothing after the DAC is nonlinear the whole chain is one matrix, and a fo
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,7 +31,8 @@ from cosim.layers import spice
 from cosim.layers.amplifier import reported_current
 from cosim.layers.cells import Cells, difference
 from cosim.layers.converters import Drive, bit_planes, convert_current, to_levels
-from cosim.layers.mapping import PairConductances, WeightMapping
+from cosim.layers.lines import LineRefresh, RefreshedLines, beside, from_planes, subtract, to_planes
+from cosim.layers.mapping import PairConductances, WeightMapping, planes
 from cosim.layers.state import register_optional
 from cosim.layers.tiling import Tiling
 from cosim.twins.crossbar import effective_conductance, first_order
@@ -52,7 +54,8 @@ class AnalogCore(nn.Module):
     """The signal chain of one layer; `row_count` and `col_count` are its inputs and outputs.
 
     `frame` is the read-noise frame (None: no read noise); the buffers `input_range` (units of x) and `adc_range` (A)
-    are None unless calibrated. `recorder`, where set, is called with every read that a nonlinear chain makes.
+    are None unless calibrated. `recorder`, where set, is called with every read that a nonlinear chain makes. `refresh`
+    says how often training computes the lines in full (lines.py).
     """
 
     input_range: Tensor | None
@@ -72,8 +75,15 @@ class AnalogCore(nn.Module):
         self.recorder: Callable[[Read], None] | None = None
         self._fidelity = "ideal"
         self.fidelity = fidelity
+        self.refresh = LineRefresh()
+        self.lines = {
+            "twin": RefreshedLines(self.tiling, hardware.crossbar, self._first_order),
+            "exact": RefreshedLines(self.tiling, hardware.crossbar, self._solve_planes),
+        }
         self._solved: tuple[Tensor, Tensor] | None = None
         register_optional(self, "input_range", "adc_range")
+        self.register_state_dict_pre_hook(_forget_lines)
+        self.register_load_state_dict_pre_hook(_forget_lines)
         with torch.no_grad():
             self.targets()
 
@@ -99,12 +109,10 @@ class AnalogCore(nn.Module):
             return None
         if self.fidelity == "ideal" and self.cells.exact(self.frame):
             return self.ideal_matrix()
-        pair = self.targets()
-        if self.fidelity == "ideal":
-            seen = self.cells.pair(pair, self.frame)
-            return (seen.pos - seen.neg) / pair.unit
-        g = self.effective(self.cells(pair, self.frame), self.fidelity)
-        return (difference(g) / pair.unit).to(pair.pos.dtype)
+        g, unit = self._seen()
+        if self._refreshed(g, self.fidelity):
+            return self.lines[self.fidelity].of_pairs(g, self.refresh).T / unit
+        return (subtract(self.effective_planes(g, self.fidelity)).T / unit).to(g.dtype)
 
     def ideal_matrix(self) -> Float[Tensor, "row col"]:
         """The weights that the targets of the cells stand for."""
@@ -124,14 +132,44 @@ class AnalogCore(nn.Module):
             )
         return pair
 
+    def _seen(self) -> tuple[Float[Tensor, "2 col row"], Tensor]:
+        """Conductances (S) that a read in the present frame sees, and the unit of the mapping."""
+        g, unit = planes(self.cells.mapping)
+        return self.cells.planes(g, self.frame), unit
+
     def effective(self, g: Float[Tensor, "row col2"], fidelity: str) -> Float[Tensor, "row col2"]:
         """Conductances (S) between each row and each bit line of the tiles, lines included (float64 where solved)."""
         if fidelity == "ideal":
             return g
-        self._check(g)
+        self._check(to_planes(g))
         if fidelity == "twin":
             return self.tiling.map(g, lambda tiles: first_order(tiles, self.hardware.crossbar))
         return self._solve_lines(g)
+
+    def effective_planes(self, g: Float[Tensor, "2 col row"], fidelity: str) -> Float[Tensor, "2 col row"]:
+        """The same for the positive and the negative cells apart; in training as `refresh` says."""
+        if self._refreshed(g, fidelity):
+            return self.lines[fidelity](g, self.refresh)
+        if fidelity == "ideal":
+            return g
+        self._check(g)
+        return self._first_order(g) if fidelity == "twin" else to_planes(self._solve_lines(from_planes(g)))
+
+    def _refreshed(self, g: Float[Tensor, "2 col row"], fidelity: str) -> bool:
+        """Whether the lines are those of the last refresh, corrected; checks the conductances if so."""
+        if fidelity not in self.lines or self.refresh.steps == 1:
+            return False
+        if not (self.training and torch.is_grad_enabled() and g.requires_grad):
+            return False
+        if not torch.isfinite(g.detach().sum()):
+            self._check(g)
+        return True
+
+    def _first_order(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
+        return to_planes(self.tiling.map(from_planes(g), partial(first_order, p=self.hardware.crossbar)))
+
+    def _solve_planes(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
+        return to_planes(self.tiling.map(from_planes(g), partial(effective_conductance, p=self.hardware.crossbar)))
 
     def _solve_lines(self, g: Float[Tensor, "row col2"]) -> Float[Tensor, "row col2"]:
         differentiate = torch.is_grad_enabled() and g.requires_grad
@@ -142,13 +180,14 @@ class AnalogCore(nn.Module):
             self._solved = (g.detach().clone(), solved)
         return solved
 
-    def _check(self, g: Float[Tensor, "row col2"]) -> None:
+    def _check(self, g: Float[Tensor, "2 col row"]) -> None:
         if not torch.isfinite(g).all():
-            row, line = (int(k) for k in torch.argwhere(~torch.isfinite(g))[0])
+            row, col, side = (int(k) for k in torch.argwhere(~torch.isfinite(g.permute(2, 1, 0)))[0])
+            line = 2 * col + side
             tile = row // self.hardware.rows, line // self.hardware.cols
             raise ValueError(
-                f"conductances must be finite, got {g.detach()[row, line].item()!r} S at row {row}, bit line {line}, "
-                f"in tile {tile}; check the weights of the layer"
+                f"conductances must be finite, got {g.detach()[side, col, row].item()!r} S at row {row}, bit line "
+                f"{line}, in tile {tile}; check the weights of the layer"
             )
 
     def quantise(self, x: Tensor) -> Tensor:
@@ -172,29 +211,38 @@ class AnalogCore(nn.Module):
         return Drive(to_levels(x / scale, bits).unsqueeze(0), x.new_ones(1))
 
     def _read(self, x: Float[Tensor, "batch row"]) -> Float[Tensor, "batch col"]:
-        pair = self.targets()
+        cells, unit = self._seen()
         scale = self._range(x)
         drive = self.drive(x, scale)
         v = drive.rows.flatten(0, 1) * self.hardware.v_read
-        g = self.cells(pair, self.frame)
-        i = self.sense(self.currents(v, g), g)
-        reads = (difference(i).sum(1) / (self.hardware.v_read * pair.unit)).to(x.dtype)
+        if self.fidelity == "spice" or self.recorder is not None:
+            g = from_planes(cells)
+            i = difference(self.sense(self.currents(v, g), g))
+        else:
+            g, lines = beside(cells), beside(self.effective_planes(cells, self.fidelity))
+            i = self.sense(self.tiling.products(v.to(lines.dtype), lines), g)
+            i = i[..., : self.col_count] - i[..., self.col_count :]
+        reads = (i.sum(1) / (self.hardware.v_read * unit)).to(x.dtype)
         return torch.einsum("r,rbc->bc", drive.weights, reads.unflatten(0, drive.rows.shape[:2])) * scale
 
     def currents(self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"]) -> Float[Tensor, "batch band col2"]:
-        """Bit-line currents (A) of every row group of tiles at the fidelity in force."""
+        """Bit-line currents (A) of every row group of tiles at the fidelity in force, told to the recorder."""
         solved = None
         if self.fidelity == "spice":
             i, solved = self._simulate(v, g)
             if torch.is_grad_enabled() and (v.requires_grad or g.requires_grad):
                 # The value is the simulator's, the derivative that of the solved lines.
-                lines = self.products(v, g, "exact")
+                lines = self._model(v, g, "exact")
                 i = lines + (i - lines).detach()
         else:
-            i = self.products(v, g, self.fidelity)
+            i = self._model(v, g, self.fidelity)
         if self.recorder is not None:
             self.recorder(Read(v.detach(), g.detach(), i.detach(), solved))
         return i
+
+    def _model(self, v: Tensor, g: Tensor, fidelity: str) -> Float[Tensor, "batch band col2"]:
+        lines = from_planes(self.effective_planes(to_planes(g), fidelity))
+        return self.tiling.products(v.to(lines.dtype), lines)
 
     def products(
         self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"], fidelity: str
@@ -207,7 +255,7 @@ class AnalogCore(nn.Module):
         if self.engine is None:
             remedy = 'call set_fidelity(model, "spice", engine=ENGINES["ngspice"]())'
             raise ValueError(f'fidelity "spice" needs an engine, got None; {remedy}')
-        self._check(g)
+        self._check(to_planes(g))
         found, solved = spice.currents(
             v, g, self.tiling, self.hardware.crossbar, self.engine, workers=self.workers, progress=self.progress
         )
@@ -239,3 +287,10 @@ class AnalogCore(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_solved": None, "recorder": None, "progress": None}
+
+
+def _forget_lines(core: nn.Module, *_: Any) -> None:
+    """A run that goes on after it was saved and one that starts from what was saved refresh their lines alike."""
+    assert isinstance(core, AnalogCore)
+    for lines in core.lines.values():
+        lines.forget()

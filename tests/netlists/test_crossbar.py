@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,34 @@ def test_cells_with_a_state_start_at_the_conductances_asked_for():
     waves = ENGINES["ngspice"]().run(crossbar.testbench(p, g, v), Op())
     expected, _, _ = nodal(g, v[None], r_wl=2.0, r_bl=3.0)
     np.testing.assert_allclose(currents(waves, 4), expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+
+
+def test_both_ends_have_their_own_resistors():
+    p = CrossbarParams(r_wl=2.0, r_bl=3.0, r_source=50.0, r_sense=7.0, drive="both", sense="both")
+    found = resistors(crossbar.testbench(p, G, np.ones(6)))
+    assert {("in2", "w2_0", 52.0), ("in2", "w2_4", 52.0), ("b5_1", "out1", 10.0), ("b0_1", "out1", 10.0)} <= set(found)
+    assert len(found) == 6 * (4 + 2) + 5 * (5 + 2) + 30
+
+
+def test_grounded_far_ends_have_one_more_segment():
+    p = CrossbarParams(
+        r_wl=2.0, r_bl=3.0, drive="right", sense="top", far_wl="grounded", far_bl="grounded", r_ground=9.0
+    )
+    found = resistors(crossbar.testbench(p, G, np.ones(6)))
+    assert {("in2", "w2_4", 2.0), ("w2_0", "0", 11.0), ("b0_1", "out1", 3.0), ("b5_1", "0", 12.0)} <= set(found)
+    assert len(found) == 6 * (4 + 2) + 5 * (5 + 2) + 30
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (dict(drive="top"), r"CrossbarParams\.drive must be one of left, right, both, got 'top'"),
+        (dict(far_bl="open"), r"CrossbarParams\.far_bl must be one of floating, grounded, got 'open'"),
+        (dict(drive="both", far_wl="grounded"), "far_wl must be floating with drive 'both'"),
+        (dict(r_bl=0.0, far_bl="grounded"), r"r_ground must be positive with far_bl 'grounded' and r_bl 0"),
+    ],
+)
+def test_impossible_ends_are_refused(wrong, words):
+    values: dict[str, Any] = {"r_wl": 2.0, "r_bl": 2.0, **wrong}
+    with pytest.raises(ValueError, match=words):
+        CrossbarParams(**values)

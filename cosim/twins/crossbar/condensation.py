@@ -5,22 +5,26 @@ they share (the Schur complement of a symmetric positive definite matrix), all b
 the cost is O(n³) for an n × n array. The reverse mode runs the same merges backwards.
 
 Ports are near (towards driver or sense node) or far; blocks are numbered from the near ends. The last block of each
-direction is kept apart: it may be smaller and has no far ports.
+direction is kept apart: it may be smaller, and has far ports only where both ends of a line are driven or sensed.
 """
 
+import itertools
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cosim.twins.crossbar.blocks import COL, ROW, Group, Merge, Part, merge, unmerge
-from cosim.twins.crossbar.leaf import Leaf, admittance, gradient, leaf
-from cosim.twins.crossbar.lines import Stretch
+from cosim.twins.crossbar.leaf import STEP, Leaf, admittance, derivative, gradient, leaf
+from cosim.twins.crossbar.lines import LineResistances, Stretch, bit_ends, numbers, word_ends
 from netlists.crossbar import CrossbarParams
 
 LEAF_CELLS = 16
 LEAF_SIDE = 4
+PORTION = 1024
+"""Leaves worked out at a time when nothing is kept for the reverse mode."""
 
 
 class Grid:
@@ -91,7 +95,7 @@ class Leaves(NamedTuple):
 
     constants: Leaf
     part: Part
-    cells: tuple[slice, slice]
+    cuts: tuple[Cut, Cut]
     saved: tuple[Tensor, ...]
 
 
@@ -101,8 +105,14 @@ def _blocked(g: Tensor, row: Cut, col: Cut) -> Tensor:
     return blocks.transpose(2, 3).flatten(3)
 
 
-def plant(g: Float[Tensor, "tile row col"], p: CrossbarParams) -> tuple[Grid, list[Leaves]]:
-    """All leaves of an array whose rows are numbered from the sense end."""
+def _stretches(row: Cut, col: Cut, shape: tuple[int, int], p: CrossbarParams, r: tuple) -> tuple[Stretch, Stretch]:
+    """Word and bit line of a leaf, of the resistances `r`."""
+    m, n = shape
+    return Stretch(col.first, col.size, n, word_ends(p, r)), Stretch(row.first, row.size, m, bit_ends(p, r))
+
+
+def plant(g: Float[Tensor, "tile row col"], p: CrossbarParams, *, tape: bool) -> tuple[Grid, list[Leaves]]:
+    """All leaves of an array whose cells are numbered from the near ends; without tape in portions of little memory."""
     m, n = g.shape[1:]
     side = min(m, LEAF_SIDE)
     width = min(n, LEAF_CELLS // side)
@@ -110,22 +120,23 @@ def plant(g: Float[Tensor, "tile row col"], p: CrossbarParams) -> tuple[Grid, li
     rows, cols = cuts(m, side), cuts(n, width)
     groups: dict[tuple[bool, bool], Group] = {}
     leaves: list[Leaves] = []
-    for row in rows:
-        bit = Stretch(row.first, row.size, m, p.r_bl, p.r_sense)
-        for col in cols:
-            word = Stretch(col.first, col.size, n, p.r_wl, p.r_source)
-            constants = leaf(word, bit, g.dtype, g.device)
-            y, saved = admittance(constants, _blocked(g, row, col))
-            key = (row.last, col.last)
-            if key not in groups:
-                shape = [
-                    sum(c.blocks for c in chosen if c.last == last)
-                    for chosen, last in ((rows, row.last), (cols, col.last))
-                ]
-                groups[key] = Group(constants.sizes, g.new_empty(g.shape[0], *shape, *y.shape[-2:]))
-            part = Part(groups[key], row.place, col.place)
-            part.of(groups[key].y).copy_(y)
-            leaves.append(Leaves(constants, part, (row.cells, col.cells), saved))
+    for row, col in itertools.product(rows, cols):
+        constants = leaf(*_stretches(row, col, (m, n), p, numbers(p)), g.dtype, g.device)
+        key = (row.last, col.last)
+        if key not in groups:
+            shape = [
+                sum(c.blocks for c in chosen if c.last == last) for chosen, last in ((rows, row.last), (cols, col.last))
+            ]
+            ports = sum(constants.sizes)
+            groups[key] = Group(constants.sizes, g.new_empty(g.shape[0], *shape, ports, ports))
+        part = Part(groups[key], row.place, col.place)
+        cells, target = _blocked(g, row, col), part.of(groups[key].y)
+        step = row.blocks if tape else max(1, PORTION // (col.blocks * g.shape[0]))
+        for k in range(0, row.blocks, step):
+            y, saved = admittance(constants, cells[:, k : k + step])
+            target[:, k : k + step] = y
+            if tape:
+                leaves.append(Leaves(constants, part, (row, col), saved))
     return Grid(groups, (sum(c.blocks for c in rows), sum(c.blocks for c in cols))), leaves
 
 
@@ -133,9 +144,7 @@ def condense(
     g: Float[Tensor, "tile row col"], p: CrossbarParams, *, tape: bool
 ) -> tuple[Group, list[Merge], list[Leaves]]:
     """The whole array as one block, word-line ports first, then bit-line ports; and the tape for the reverse mode."""
-    grid, leaves = plant(g, p)
-    if not tape:
-        leaves.clear()
+    grid, leaves = plant(g, p, tape=tape)
     done: list[Merge] = []
     while grid.blocks != (1, 1):
         rows, cols = grid.blocks
@@ -146,29 +155,50 @@ def condense(
 
 
 class PortAdmittance(torch.autograd.Function):
-    """Admittance (S) [tile, port, port] of the near ports, rows numbered from the sense end; p has resistive lines."""
+    """Admittance (S) [tile, port, port] at the ends of the lines of `g` numbered from the near ends.
+
+    Ports: word lines near, far where tied, bit lines near, far where tied. At least one kind of line has resistance.
+    `resistances`, in the order of LineResistances, are those of `p`, for their gradient only.
+    """
 
     @staticmethod
-    def forward(ctx, g: Tensor, p: CrossbarParams) -> Tensor:
-        whole, tape, leaves = condense(g, p, tape=ctx.needs_input_grad[0])
+    def forward(ctx, g: Tensor, resistances: Tensor | None, p: CrossbarParams) -> Tensor:
+        whole, tape, leaves = condense(g, p, tape=any(ctx.needs_input_grad))
         y = whole.y[:, 0, 0].clone()
         whole.release()
-        ctx.whole, ctx.tape, ctx.leaves, ctx.like = whole, tape, leaves, g
+        ctx.whole, ctx.tape, ctx.leaves, ctx.like, ctx.p = whole, tape, leaves, g, p
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, Tensor | None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (grad,) = grads
         ctx.whole.gradient()[:, 0, 0] = (grad + grad.mT) / 2
         for step in reversed(ctx.tape):
             unmerge(step)
             step.result.grad = None
         result = torch.empty_like(ctx.like)
-        for constants, part, (rows, cols), saved in ctx.leaves:
-            cells = gradient(constants, saved, part.of(part.group.gradient()))
-            place = result[:, rows, cols]
-            h, w = place.shape[1] // cells.shape[1], place.shape[2] // cells.shape[2]
-            blocks = cells.unflatten(3, (h, w)).transpose(2, 3)
+        lines = np.zeros(len(numbers(ctx.p))) if ctx.needs_input_grad[1] else None
+        for constants, part, (row, col), saved in ctx.leaves:
+            found = gradient(constants, saved, part.of(part.group.gradient()), constants=lines is not None)
+            blocks = found.cells.unflatten(3, (row.size, col.size)).transpose(2, 3)
+            place = result[:, row.cells, col.cells]
             place.copy_(blocks.reshape(place.shape))
-        return result, None
+            if lines is not None and found.constants is not None:
+                lines += _of_resistances(found.constants, row, col, (result.shape[1], result.shape[2]), ctx.p)
+        return result, None if lines is None else torch.from_numpy(lines), None
+
+
+def _of_resistances(
+    grad: tuple[Tensor, ...], row: Cut, col: Cut, shape: tuple[int, int], p: CrossbarParams
+) -> np.ndarray:
+    """Gradient of the resistances in the order of LineResistances, from that of the constants of one kind of leaf."""
+    values = numbers(p)
+    arrays = [array.double().cpu().numpy() for array in grad]
+    found = np.zeros(len(values))
+    for k in range(len(values)):
+        if values[k] == 0 and LineResistances._fields[k] in ("r_wl", "r_bl"):
+            continue
+        moved = _stretches(row, col, shape, p, tuple(x + 1j * STEP * (k == i) for i, x in enumerate(values)))
+        found[k] = sum(float((a * d).sum()) for a, d in zip(arrays, derivative(*moved), strict=True))
+    return found

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from cosim.twins.crossbar.lines import Stretch
 
+STEP = 1e-30
+"""Imaginary part of a resistance that carries its derivative: exact, as nothing is subtracted."""
+
 
 class Sizes(NamedTuple):
     """Number of ports of a block, in the order in which they are numbered."""
@@ -41,9 +44,8 @@ class Leaf(NamedTuple):
     self_impedance: Float[Tensor, "k"]
 
 
-@lru_cache(maxsize=1024)
-def leaf(words: Stretch, bits: Stretch, dtype: torch.dtype, device: torch.device) -> Leaf:
-    """Block whose word lines are all `words` and bit lines all `bits`."""
+def _constants(words: Stretch, bits: Stretch) -> tuple[Sizes, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Port sizes, and `through`, `open_circuit` and the whole line impedance of a block."""
     word, bit = words.line(), bits.line()
     w, h = words.size, bits.size
     across, down = np.eye(h), np.eye(w)
@@ -55,16 +57,30 @@ def leaf(words: Stretch, bits: Stretch, dtype: torch.dtype, device: torch.device
         -np.kron(bit.far[:, None], down)[:, : w * bit.has_far],
     ]
     sizes = Sizes(*(end.shape[1] for end in ends))
-    through = np.zeros((sum(sizes), sum(sizes)))
+    through = np.zeros((sum(sizes), sum(sizes)), dtype=impedance.dtype)
     slices = sizes.slices()
     for near, far, value in ((slices[0], slices[1], word.through), (slices[2], slices[3], bit.through)):
         for a in (near, far):
             through[a, a] += value * np.eye(a.stop - a.start)
         if far.stop > far.start:
             through[near, far] = through[far, near] = -value * np.eye(far.stop - far.start)
+    return sizes, (through, np.hstack(ends), impedance)
+
+
+@lru_cache(maxsize=1024)
+def leaf(words: Stretch, bits: Stretch, dtype: torch.dtype, device: torch.device) -> Leaf:
+    """Block whose word lines are all `words` and bit lines all `bits`."""
+    sizes, (through, open_circuit, impedance) = _constants(words, bits)
     diagonal = np.diag(impedance).copy()
-    arrays = (through, np.hstack(ends), impedance - np.diag(diagonal), diagonal)
+    arrays = (through, open_circuit, impedance - np.diag(diagonal), diagonal)
     return Leaf(sizes, *(torch.as_tensor(a, dtype=dtype, device=device) for a in arrays))
+
+
+def derivative(words: Stretch, bits: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Imaginary parts over STEP: derivatives of `_constants` along the imaginary resistances of the stretches."""
+    _, found = _constants(words, bits)
+    a, b, c = (array.imag / STEP for array in found)
+    return a, b, c
 
 
 def admittance(c: Leaf, g: Float[Tensor, "*block k"]) -> tuple[Float[Tensor, "*block port port"], tuple[Tensor, ...]]:
@@ -78,9 +94,24 @@ def admittance(c: Leaf, g: Float[Tensor, "*block k"]) -> tuple[Float[Tensor, "*b
     return c.through + half.mT @ half, (g, root, factor, half)
 
 
-def gradient(c: Leaf, saved: tuple[Tensor, ...], grad: Float[Tensor, "*block port port"]) -> Float[Tensor, "*block k"]:
-    """Gradient with respect to g from the symmetric gradient with respect to the admittance."""
+class Gradient(NamedTuple):
+    """Of the cells, and summed over all blocks of `through`, `open_circuit` and the impedance."""
+
+    cells: Float[Tensor, "*block k"]
+    constants: tuple[Tensor, Tensor, Tensor] | None
+
+
+def gradient(
+    c: Leaf, saved: tuple[Tensor, ...], grad: Float[Tensor, "*block port port"], *, constants: bool
+) -> Gradient:
+    """Gradient with respect to g, and to the constants if asked for, from the symmetric one of the admittance."""
     g, root, factor, half = saved
     current = root[..., :, None] * torch.linalg.solve_triangular(factor.mT, half, upper=True)
     voltage = c.open_circuit - c.impedance @ current
-    return ((voltage @ grad) * voltage).sum(-1) / (1.0 + g * c.self_impedance) ** 2
+    cells = ((voltage @ grad) * voltage).sum(-1) / (1.0 + g * c.self_impedance) ** 2
+    if not constants:
+        return Gradient(cells, None)
+    flow = current @ grad
+    impedance = torch.einsum("...ip,...jp->ij", flow, current)
+    over = tuple(range(grad.ndim - 2))
+    return Gradient(cells, (grad.sum(over), 2 * flow.sum(over), -impedance))

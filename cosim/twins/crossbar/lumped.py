@@ -7,17 +7,25 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from cosim.twins.crossbar.lines import bit_ends, numbers, word_ends
 from netlists.crossbar import CrossbarParams
 
 
-def in_series(y: Float[Tensor, "*tile port port"], ports: slice, r: float) -> Float[Tensor, "*tile port port"]:
+def in_series(y: Float[Tensor, "*tile port port"], ports: slice, r: float | Tensor) -> Float[Tensor, "*tile port port"]:
     """The admittance (S) after each of `ports` got the resistance `r` (Ω) in series."""
-    if r == 0:
+    if not isinstance(r, Tensor) and r == 0:
         return y
     inner = y[..., ports, ports]
     eye = torch.eye(inner.shape[-1], dtype=y.dtype, device=y.device)
     seen = torch.linalg.solve(eye + r * inner, y[..., ports, :])
     return y - r * y[..., :, ports] @ seen
+
+
+def grounded(y: Float[Tensor, "*tile port port"], ports: slice, r: float | Tensor) -> Float[Tensor, "*tile port port"]:
+    """The admittance (S) after each of `ports` got the resistance `r` (Ω) to ground."""
+    leak = torch.zeros(y.shape[-1], dtype=y.dtype, device=y.device)
+    leak[ports] = 1 / r
+    return y + torch.diag(leak)
 
 
 def admittance(g: Float[Tensor, "*tile row col"]) -> Float[Tensor, "*tile port port"]:
@@ -34,20 +42,23 @@ def transfer_with_shorts(g: Float[Tensor, "row col"], p: CrossbarParams) -> Floa
     drivers or sense nodes.
     """
     m, n = g.shape
-    ends = m + n
+    nodes = m + n
     label = torch.as_tensor(_merged(torch.isinf(g).detach().cpu().numpy(), p), dtype=torch.long, device=g.device)
     incidence = torch.nn.functional.one_hot(label).to(g.dtype)
-    source, sense = (
-        torch.full((k,), 1 / r if r else 0.0, dtype=g.dtype, device=g.device)
-        for k, r in ((m, p.r_source), (n, p.r_sense))
-    )
-    series = torch.diag(torch.cat([source, sense]))
-    cells = admittance(torch.where(torch.isinf(g), 0.0, g)) + series
+    ends = ((m, word_ends(p, numbers(p))), (n, bit_ends(p, numbers(p))))
+    series = _diagonal([(k, (1 + e.tied) / e.near if e.near else 0.0) for k, e in ends], g)
+    leak = _diagonal([(k, 0.0 if e.tied or e.far is None else 1 / e.far) for k, e in ends], g)
+    cells = admittance(torch.where(torch.isinf(g), 0.0, g)) + series + leak
     y = incidence.mT @ torch.cat([torch.cat([cells, -series], 1), torch.cat([-series, series], 1)]) @ incidence
-    inner = torch.ones(len(y), dtype=torch.bool, device=g.device).index_fill(0, label[ends:], False)
-    driver, sensor = label[ends : ends + m], label[ends + m :]
+    inner = torch.ones(len(y), dtype=torch.bool, device=g.device).index_fill(0, label[nodes:], False)
+    driver, sensor = label[nodes : nodes + m], label[nodes + m :]
     through = y[driver][:, inner] @ torch.linalg.solve(y[inner][:, inner], y[inner][:, sensor])
     return through - y[driver][:, sensor]
+
+
+def _diagonal(values: list[tuple[int, float]], like: Tensor) -> Tensor:
+    """Diagonal matrix of (count, value) groups."""
+    return torch.cat([like.new_full((count,), value) for count, value in values]).diag()
 
 
 def _merged(short: np.ndarray, p: CrossbarParams) -> np.ndarray:
