@@ -167,7 +167,9 @@ def _way(goal: Tensor, g: Tensor, pulses: WriteVerify) -> Tensor:
 
 def _amplitude(way: Tensor, run: Tensor, pulses: WriteVerify) -> Tensor:
     factor = (1 + pulses.growth * run.to(torch.float64)).clamp(max=pulses.largest)
-    return factor * (way.clamp(min=0) * pulses.v_up - way.clamp(max=0) * pulses.v_down)
+    # Whole numbers times a float would be of the default dtype.
+    up, down = (way > 0).to(torch.float64), (way < 0).to(torch.float64)
+    return factor * (up * pulses.v_up + down * pulses.v_down)
 
 
 def _check_direction(device: Device, p: Any, x: Tensor, v: Tensor, way: Tensor) -> None:

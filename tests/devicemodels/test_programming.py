@@ -83,7 +83,9 @@ def test_pulses_go_towards_the_target_and_grow_until_the_direction_changes():
 
 
 def test_stronger_pulses_stop_at_the_largest_amplitude():
-    out = written(torch.tensor([2e-3], dtype=torch.float64), pulses=replace(PULSES, growth=0.2, largest=1.3, max_pulses=5))
+    out = written(
+        torch.tensor([2e-3], dtype=torch.float64), pulses=replace(PULSES, growth=0.2, largest=1.3, max_pulses=5)
+    )
     assert float(out.applied.min()) == pytest.approx(1.3 * PULSES.v_up)
 
 
