@@ -44,9 +44,11 @@ def level_histogram(g: Float[Tensor, "*cells"], target: Float[Tensor, "*cells"])
     levels = torch.unique(target)
     edges = np.linspace(float(g.min()) / MICRO, float(g.max()) / MICRO, 200)
     figure, axes = _figure("conductance (µS)", "cells")
-    for level in levels:
-        bars = axes.hist(g[target == level].numpy() / MICRO, bins=list(edges), histtype="stepfilled", alpha=0.5)
-        axes.axvline(float(level) / MICRO, color=bars[2][0].get_facecolor(), ls="--", lw=0.8)
+    for k, level in enumerate(levels):
+        colour = f"C{k % 10}"
+        cells = g[target == level].numpy() / MICRO
+        axes.hist(cells, bins=list(edges), histtype="stepfilled", alpha=0.5, color=colour)
+        axes.axvline(float(level) / MICRO, color=colour, ls="--", lw=0.8)
     axes.set_title(f"{len(levels)} levels, {g.numel()} cells", fontsize=10)
     return figure
 
@@ -69,7 +71,7 @@ def drift(t: Float[np.ndarray, "time"], g: Float[np.ndarray, "time cell"], *, un
 def spectrum(series: Float[Tensor, "*cells time"], dt: Second, p: Flicker | Telegraph) -> "Figure":
     """Spectral density of samples `dt` (s) apart, over their segments and cells, with the closed forms of `p`."""
     values = series.reshape(-1, series.shape[-1]).numpy()
-    f, power = welch(values, fs=1 / dt, nperseg=min(4096, values.shape[-1]), detrend=False)
+    f, power = welch(values, fs=1 / dt, nperseg=min(4096, values.shape[-1]), detrend=False)  # pyright: ignore[reportArgumentType]
     f, power = f[2:-1], power.mean(axis=0)[2:-1]
     figure, axes = _figure("frequency (Hz)", "S(f), relative (1/Hz)")
     axes.loglog(f, power, lw=0.8, color="grey", label=f"{len(values)} series")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ PULSES = WriteVerify(v_up=-1.7, v_down=0.5, width=0.2e-9, edge=0.05e-9, toleranc
 TARGETS = torch.tensor([5e-6, 8e-6, 20e-6, 50e-6], dtype=torch.float64)
 
 
-def written(targets: torch.Tensor = TARGETS, p=MAGIC, pulses: WriteVerify = PULSES, seed: int = 1) -> Written:
+def written(targets: torch.Tensor = TARGETS, p: Any = MAGIC, pulses: WriteVerify = PULSES, seed: int = 1) -> Written:
     return write_verify(targets, p, pulses, torch.Generator().manual_seed(seed))
 
 

@@ -29,7 +29,7 @@ def seeded(seed: int = 1) -> torch.Generator:
 def spectrum(make, p) -> tuple[np.ndarray, np.ndarray]:
     """Averaged one-sided periodogram (1/Hz) of CELLS series, without the lowest bins, which the window leaks into."""
     series = make(N, DT, p, seeded(), shape=(CELLS,)).numpy()
-    f, power = periodogram(series, fs=1 / DT, window="hann", detrend=False)
+    f, power = periodogram(series, fs=1 / DT, window="hann", detrend=False)  # pyright: ignore[reportArgumentType]
     return f[4:-1], power.mean(axis=0)[4:-1]
 
 
