@@ -17,7 +17,7 @@ def exactness(cases: int, sample: int) -> dict[str, float]:
     Shapes 1 to 70, cells 1e-9 to 1e-2 S with 5 % zero and 5 % 0.1 S, lines 0 to 100 Ω, all drive and sense options.
     """
     generator = np.random.default_rng(0)
-    found = dict.fromkeys(("geff against LU", "pcg against LU", "geff against ngspice"), 0.0)
+    found: dict[str, float] = dict.fromkeys(("geff against LU", "pcg against LU", "geff against ngspice"), 0.0)
     for case in range(cases):
         shape = (int(generator.integers(1, 71)), int(generator.integers(1, 71)))
         g, v, lines = random_cells(shape, generator), generator.normal(size=(3, shape[0])), random_lines(generator)

@@ -255,14 +255,15 @@ class Kernel:
         self.dtype, self.limit, self.iterations = t.dtype, limit, iterations
         self.t = np.ascontiguousarray(t, dtype=np.float64)
         self.word, self.bit = (
-            Constants(*(np.asarray(x, np.float64) for x in lines[:3]), float(lines.tied)) for lines in (word, bit)
+            Constants(*(np.asarray(x, np.float64) for x in lines[:3]), tied=float(lines.tied)) for lines in (word, bit)
         )
         self.factors = Factors(*factorise(self.t, self.word, self.bit))
 
     def open_circuit(self, driver: np.ndarray, sense: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
         """Open-circuit potentials at the cells [1, row, col] of word and bit lines, and the iterations; no GIL held."""
         found = np.empty((2, *self.t.shape))
-        ends = (np.ascontiguousarray(x, dtype=np.float64) for x in (driver, sense))
-        count = solve(self.t, self.word, self.bit, self.factors, *ends, self.limit, self.iterations, *found)
+        driver, sense = (np.ascontiguousarray(x, dtype=np.float64) for x in (driver, sense))
+        rest = (self.limit, self.iterations, found[0], found[1])
+        count = solve(self.t, self.word, self.bit, self.factors, driver, sense, *rest)
         found = found.astype(self.dtype, copy=False)
         return found[:1], found[1:], count

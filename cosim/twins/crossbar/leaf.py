@@ -79,7 +79,7 @@ def leaf(words: Stretch, bits: Stretch, dtype: torch.dtype, device: torch.device
 def derivative(words: Stretch, bits: Stretch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Imaginary parts over STEP: derivatives of `_constants` along the imaginary resistances of the stretches."""
     _, found = _constants(words, bits)
-    a, b, c = (array.imag / STEP for array in found)
+    a, b, c = (np.imag(array) / STEP for array in found)
     return a, b, c
 
 

@@ -172,8 +172,8 @@ class Network:
         current = self.t * drop
         word = word_open - self.word.impedance * current
         bit = bit_open + self.bit.impedance[:, None] * current
-        fields = (np.flip(field, self.axes) for field in (word, bit, current, self.share * drop))
-        return Solution(*fields, iterations)
+        word, bit, current, drop = (np.flip(x, self.axes) for x in (word, bit, current, self.share * drop))
+        return Solution(word, bit, current, drop, iterations)
 
     def flipped(self, values: np.ndarray, line: int) -> np.ndarray:
         """Values of word (0) or bit lines (1) in the other order: of the parameters, or numbered from the near ends."""

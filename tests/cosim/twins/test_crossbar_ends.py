@@ -94,7 +94,8 @@ def test_ngspice_agrees_on_every_end(ends):
 def test_ngspice_agrees_on_both_ends_of_lines_without_resistance(segments):
     generator = np.random.default_rng(2)
     g, v = random_cells((5, 4), generator), generator.uniform(0, 0.3, 5)
-    for ends in (ENDS[-1], dict(far_wl="grounded", far_bl="grounded")):
+    grounded: dict[str, Any] = dict(far_wl="grounded", far_bl="grounded")
+    for ends in (ENDS[-1], grounded):
         p = CrossbarParams(**segments, **OUTER, **ends)
         waves = ENGINES["ngspice"]().run(crossbar.testbench(p, g, v), Op())
         expected = np.array([waves.signals[f"i(vsense{j})"][0] for j in range(4)])
@@ -106,7 +107,7 @@ def test_ngspice_agrees_on_both_ends_of_lines_without_resistance(segments):
 def test_node_voltages_and_cell_currents_of_every_end(ends, backend):
     generator = np.random.default_rng(3)
     g, v = random_cells((11, 8), generator) + 1e-9, generator.normal(size=(2, 11))
-    lines = dict(r_wl=2.0, r_bl=3.0) | OUTER | ends
+    lines = SEGMENTS[0] | OUTER | ends
     _, word, bit = nodal(g, v, **lines)
     solution = Network(g, CrossbarParams(**lines), backend).solve(v, np.zeros((2, 8)))
     assert np.abs(solution.word - word).max() < 1e-9 and np.abs(solution.bit - bit).max() < 1e-9
@@ -120,7 +121,7 @@ def test_shorts_between_ideal_lines_that_are_grounded_or_tied():
     g = random_cells((4, 5), np.random.default_rng(4))
     g[1, 2] = np.inf
     for ends in ENDS:
-        lines = dict(r_wl=0.0, r_bl=0.0) | OUTER | ends
+        lines = SEGMENTS[3] | OUTER | ends
         expected, _, _ = nodal(g, np.eye(4), **lines)
         assert worst(effective_conductance(torch.tensor(g), CrossbarParams(**lines)), expected) < EXACT
 

@@ -1,9 +1,11 @@
 """Arrays of nonlinear cells against ngspice, nodal equations, finite differences and limits."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import brentq, root
+from scipy.optimize import brentq, root, root_scalar
 
 from cosim.engines import Op, Options
 from cosim.twins.crossbar import effective_conductance
@@ -20,8 +22,8 @@ from tests.cosim.twins.crossbar_nodal import nodal
 
 TIGHT = Options(reltol=1e-9, abstol=1e-18, vntol=1e-12)
 """ngspice's default reltol leaves 1e-3 on sinh cells."""
-LINES = dict(r_wl=2.0, r_bl=3.0, r_source=50.0, r_sense=10.0)
-ENDS = [
+LINES: dict[str, Any] = dict(r_wl=2.0, r_bl=3.0, r_source=50.0, r_sense=10.0)
+ENDS: list[dict[str, Any]] = [
     dict(r_wl=2.0, r_bl=2.0),
     dict(r_wl=1e-3, r_bl=20.0, r_source=50.0, r_sense=7.0),
     dict(r_wl=0.0, r_bl=2.0),
@@ -209,9 +211,9 @@ def test_elements_in_series_share_one_current():
     found = series(g, r).current(v)
     for i, j in np.ndindex(3, 4):
         conductance, total = float(g[i, j]), float(v[i, j])
-        inner = brentq(
-            lambda u, c=conductance, t=total: c * np.sinh(5 * (t - u)) / 5 - u / 2e3, -3, 3, xtol=1e-15, rtol=1e-14
-        )
+        inner = root_scalar(
+            lambda u, c=conductance, t=total: c * np.sinh(5 * (t - u)) / 5 - u / 2e3, bracket=(-3, 3), xtol=1e-15
+        ).root
         assert float(found[i, j]) == pytest.approx(inner / 2e3, rel=1e-10)
 
 

@@ -1,6 +1,7 @@
 """The low-order twin of line capacitance against ngspice, the full system and closed forms."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from netlists import crossbar
 from netlists.crossbar import CrossbarParams
 from netlists.spice import Pwl, V
 
-LINES = dict(r_wl=2.0, r_bl=2.0, c_wl=1e-15, c_bl=1e-15)
+LINES: dict[str, Any] = dict(r_wl=2.0, r_bl=2.0, c_wl=1e-15, c_bl=1e-15)
 FULL = 60
 """Order at which nothing changes any more at these sizes."""
 
