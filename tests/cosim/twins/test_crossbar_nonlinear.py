@@ -154,7 +154,8 @@ def test_vectors_are_independent():
     p = CrossbarParams(**LINES)
     together = solve(v, cells, p, cols=6).output
     for k in range(5):
-        assert worst(together[k], solve(v[k : k + 1], cells, p, cols=6).output[0].numpy()) < 1e-11
+        # Each solve leaves each of the 8 cells of a bit line within 1e-12 of the largest current of a cell.
+        assert worst(together[k], solve(v[k : k + 1], cells, p, cols=6).output[0].numpy()) < 2 * 8e-12
 
 
 @pytest.mark.parametrize("name", ["v", "v_bit", "g", "a"])

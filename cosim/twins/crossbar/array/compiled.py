@@ -140,7 +140,7 @@ def _one(d, c, w, y, word, bit, word_end, bit_end, limit, most):
     _turn(d, d_word)
     _factors(d_word, word, word_end, word_inverse, word_multiplier, np.empty(cells))
     _factors(d, bit, bit_end, bit_inverse, bit_multiplier, np.empty(lines))
-    reference = _power(d, c)
+    power = _power(d, c)
     _word_potentials(d, c, y, word, word_inverse, word_multiplier, w)
     residual, z, size = np.empty_like(d), np.empty_like(d), 0.0
     _residual(d, c, w, y, bit, bit_end, residual)
@@ -149,7 +149,13 @@ def _one(d, c, w, y, word, bit, word_end, bit_end, limit, most):
         z[:] = residual
         _substitute(z, bit, bit_inverse, bit_multiplier)
         new = _dot(residual, z)
-        if new <= limit * limit * reference:
+        if iteration == 0 and new > power:
+            # A start that is worse than none would leave rounding errors above what is asked for.
+            y[:] = 0.0
+            _word_potentials(d, c, y, word, word_inverse, word_multiplier, w)
+            _residual(d, c, w, y, bit, bit_end, residual)
+            continue
+        if new <= limit * limit * power:
             _word_potentials(d, c, y, word, word_inverse, word_multiplier, w)
             return iteration
         beta = new / size if size > 0.0 else 0.0

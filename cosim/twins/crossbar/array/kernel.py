@@ -78,18 +78,27 @@ def drops(d, c, y, word, bit, word_end, bit_end, limit, most):
     d_word, c_word = turned(d), turned(c)
     word_inverse, word_multiplier = factors(d_word, word, word_end)
     bit_inverse, bit_multiplier = factors(d, bit, bit_end)
-    reference = limit * limit * per_vector(np.where(d > 0.0, c * c / np.where(d > 0.0, d, 1.0), 0.0))
-    w = turned(d * y) - c_word
-    substitute(w, word_inverse, word_multiplier)
-    residual = c + d * (turned(w) - y) - into_lines(y, bit, bit_end)
+    power = per_vector(np.where(d > 0.0, c * c / np.where(d > 0.0, d, 1.0), 0.0))
+
+    def missing(y):
+        w = turned(d * y) - c_word
+        substitute(w, word_inverse, word_multiplier)
+        return w, c + d * (turned(w) - y) - into_lines(y, bit, bit_end)
+
+    w, residual = missing(y)
     direction, image = np.zeros_like(y), np.zeros_like(y)
-    size = np.zeros_like(reference)
+    size = np.zeros_like(power)
     y = y.copy()
     for iteration in range(most):
         z = residual.copy()
         substitute(z, bit_inverse, bit_multiplier)
         new = per_vector(residual * z)
-        if (new <= reference).all():
+        if iteration == 0 and (new > power).any():
+            # A start that is worse than none would leave rounding errors above what is asked for.
+            y *= new <= power
+            w, residual = missing(y)
+            continue
+        if (new <= limit * limit * power).all():
             w = turned(d * y) - c_word
             substitute(w, word_inverse, word_multiplier)
             return turned(w), y, iteration
