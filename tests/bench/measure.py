@@ -5,6 +5,7 @@ import gc
 import importlib.metadata
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
