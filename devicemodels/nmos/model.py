@@ -27,5 +27,6 @@ def current(
 
 def threshold(p: NmosParams, v_bs: Float[Tensor, "*cells"]) -> Float[Tensor, "*cells"]:
     """Threshold voltage (V) at the voltage v_bs (V) from source to bulk."""
-    sarg = torch.sqrt(p.phi + (-v_bs).clamp(min=0.0)) - v_bs.clamp(min=0.0) / (2 * sqrt(p.phi))
+    # clamp has slope 1 at its limit and relu 0: at v_bs = 0 just one of the branches may have a gradient.
+    sarg = torch.sqrt(p.phi + (-v_bs).clamp(min=0.0)) - torch.relu(v_bs) / (2 * sqrt(p.phi))
     return p.vto + p.gamma * (sarg.clamp(min=0.0) - sqrt(p.phi))

@@ -12,8 +12,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cosim.twins.crossbar.array.access import GroundedCells
 from cosim.twins.crossbar.array.cells import Cells, with_slope
-from cosim.twins.crossbar.array.mesh import Mesh
+from cosim.twins.crossbar.array.grounded import Grid, solve_grounded
+from cosim.twins.crossbar.array.mesh import Mesh, check_ends
 from netlists.crossbar import CrossbarParams
 
 TOLERANCE = 1e-12
@@ -33,7 +35,7 @@ class ArrayRead(NamedTuple):
 
 def solve(
     v: Float[Tensor, "batch row"],
-    cells: Cells,
+    cells: Cells | GroundedCells,
     p: CrossbarParams,
     *,
     v_bit: Float[Tensor, "batch col"] | None = None,
@@ -50,8 +52,14 @@ def solve(
     v_bit = _bit_lines(v, v_bit, cols)
     shape = (v.shape[1], v_bit.shape[1])
     driven = [~_flags(flags, size) for flags, size in zip((floating_word, floating_bit), shape, strict=True)]
-    mesh = Mesh(p, driven[0].numpy(), driven[1].numpy())
+    check_ends(p)
     word, bit = (torch.where(on, x.to("cpu", torch.float64), 0.0) for on, x in zip(driven, (v, v_bit), strict=True))
+    lines = p, driven[0].numpy(), driven[1].numpy()
+    if isinstance(cells, GroundedCells):
+        upper, lower, iterations = solve_grounded(cells, word, bit, Grid(*lines))
+        current = cells.between(upper, lower)
+        return ArrayRead(current.sum(1), current, upper - lower, iterations)
+    mesh = Mesh(*lines)
     found = newton(cells, (word.detach()[:, :, None] - bit.detach()[:, None, :]).numpy(), mesh)
     voltage = torch.from_numpy(found.voltage)
     if torch.is_grad_enabled():

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from scipy.linalg import eigh
 from scipy.sparse.linalg import splu
 
+from cosim.twins.crossbar.array.mesh import check_ends
 from netlists.crossbar import CrossbarParams, check_conductances
 
 SHIFT = 3.0
@@ -64,10 +65,12 @@ def step_response(
 ) -> StepResponse:
     """Response to word lines that step from 0 to v (V), of ohmic cells g (S) and at most `order` time constants.
 
-    Raises ValueError for shapes that do not fit, infinite cells, lines without any resistance or capacitance.
+    Raises ValueError for shapes that do not fit, infinite cells, lines without any resistance or capacitance, and ends
+    other than driven left, sensed at the bottom and floating.
     """
     g = check_conductances(g)
     v = np.asarray(v, dtype=np.float64)
+    check_ends(p)
     _check(v, g, p, order)
     matrix, capacitance, drive, sense = _system(v, g, p)
     factors = splu(matrix.tocsc())

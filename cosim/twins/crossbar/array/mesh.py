@@ -38,7 +38,7 @@ class Mesh:
         self, p: CrossbarParams, driven_word: Bool[np.ndarray, "row"], driven_bit: Bool[np.ndarray, "col"]
     ) -> None:
         self.driven = driven_word, driven_bit
-        _check(p)
+        check_ends(p)
         # Rows are numbered from the sense end inside.
         self.word, self.word_end = _line(p.r_wl, p.r_source, driven_word[::-1])
         self.bit, self.bit_end = _line(p.r_bl, p.r_sense, driven_bit)
@@ -78,12 +78,13 @@ class Mesh:
                 raise ValueError(f"crossbar: floating {name} line {line} has no conducting cell; drive it")
 
 
-def _check(p: CrossbarParams) -> None:
+def check_ends(p: CrossbarParams) -> None:
+    """Raises ValueError for lines that are driven, sensed or grounded in a way these solvers do not know."""
     ends = {name: getattr(p, name) for name in ("drive", "sense", "far_wl", "far_bl")}
     if ends != {"drive": "left", "sense": "bottom", "far_wl": "floating", "far_bl": "floating"}:
         raise ValueError(
-            f"crossbar: arrays of nonlinear cells and transients are driven left, sensed at the bottom and open at the "
-            f"far ends, got {ends}; simulate the netlist"
+            "crossbar: arrays of nonlinear cells, transients and settling are driven left, sensed at the bottom and "
+            f"open at the far ends, got {ends}; simulate the netlist"
         )
 
 
