@@ -1,4 +1,4 @@
-"""The engines of the tests: the option `--engines` and the fixture `engine`."""
+"""What tests run on: simulators (the option `--engines`, the fixture `engine`) and the kernels of the array solver."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -6,6 +6,7 @@ from functools import cache
 import pytest
 
 from cosim.engines import ENGINES, Engine, SimulationError
+from cosim.twins.crossbar.array import mesh
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,3 +55,13 @@ def ngspice(request: pytest.FixtureRequest) -> Engine:
     """The default engine."""
     demand("ngspice", request)
     return ENGINES["ngspice"](timeout=60.0)
+
+
+@pytest.fixture(params=["numpy", "numba"])
+def array_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kernel of the array solver in turn: the one everybody has, and the compiled one."""
+    if request.param == "numba":
+        pytest.importorskip("numba", reason="the extra 'fast' is not installed")
+    else:
+        monkeypatch.setattr(mesh, "compiled", None)
+    return request.param

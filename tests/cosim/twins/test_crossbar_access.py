@@ -16,6 +16,8 @@ from netlists import crossbar_1t1r
 from netlists.cell_1t1r import Cell1t1rParams
 from netlists.crossbar import CrossbarParams
 
+pytestmark = pytest.mark.usefixtures("array_kernel")
+
 TIGHT = Options(reltol=1e-9, abstol=1e-18, vntol=1e-12)
 LINES = CrossbarParams(r_wl=2.0, r_bl=2.0)
 GATES = {"on": (1.8, 1.8), "half": (0.8, 0.8), "off": (0.0, 0.0), "mixed": (0.0, 1.8)}

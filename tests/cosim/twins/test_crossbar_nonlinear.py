@@ -20,6 +20,8 @@ from netlists import crossbar
 from netlists.crossbar import CrossbarParams
 from tests.cosim.twins.crossbar_nodal import nodal
 
+pytestmark = pytest.mark.usefixtures("array_kernel")
+
 TIGHT = Options(reltol=1e-9, abstol=1e-18, vntol=1e-12)
 """ngspice's default reltol leaves 1e-3 on sinh cells."""
 LINES: dict[str, Any] = dict(r_wl=2.0, r_bl=3.0, r_source=50.0, r_sense=10.0)

@@ -19,6 +19,8 @@ from netlists.crossbar import CrossbarParams, build
 from netlists.crossbar_write import SCHEMES, WritePulse, state_probe
 from netlists.spice import Netlist, Pwl, V, X
 
+pytestmark = pytest.mark.usefixtures("array_kernel")
+
 DEVICE = VteamParams()
 P = CrossbarParams(r_wl=2.0, r_bl=2.0, device=DEVICE)
 STOP = 16e-9
