@@ -21,6 +21,8 @@ lint: setup
 bench: setup
 	@$(PYTHON) -m pip install --quiet --constraint .ci/constraints.txt --editable '.[fast]'
 	@$(PYTHON) tests/bench/crossbar.py
+	@$(PYTHON) tests/bench/transient.py --sides 8 16 > runs/bench/transient.md && cat runs/bench/transient.md
+	@$(PYTHON) tests/bench/line_training.py --short 30 --steps 300 > runs/bench/line_training.md && cat runs/bench/line_training.md
 
 calibrate: setup
 	@$(PYTHON) -m studies.cli calibrate --all

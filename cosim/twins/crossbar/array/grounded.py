@@ -89,6 +89,7 @@ def solve_grounded(
 
 def _newton(cells: GroundedCells, word: Tensor, bit: Tensor, grid: Grid) -> tuple[np.ndarray, SuperLU | None, int]:
     deviation = np.zeros(grid.lines.shape[0])
+    new = step = deviation
     scale = float(torch.cat([word, bit], 1).abs().max())
     i, *slopes = _tangent(cells, deviation, (word, bit), grid)
     for iteration in range(1, MAX_ITERATIONS + 1):
