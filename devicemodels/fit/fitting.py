@@ -18,6 +18,8 @@ from devicemodels.fit.starts import candidates
 
 VAGUE = 1.0
 """A 95 % half-width of a factor e, or of the size of a linear parameter: not identified."""
+NARROW = 0.05
+"""Below this half-width a parameter has its interval even if a vague one decides it."""
 AHEAD = 12
 """Candidates asked which parameters act: at the two or three best the state may not move at all."""
 SCOUT = 15
@@ -182,7 +184,7 @@ def _weak(problem: Problem, s: Solution, half: np.ndarray) -> dict[str, str]:
     # Along a vague direction the model is no line: what it rules has no interval either.
     ruled = reach[2 / np.maximum(sizes, 1e-2) > VAGUE].sum(axis=0) > 0.5 * reach.sum(axis=0)
     for k, name in enumerate(names):
-        if half[k] < VAGUE and not ruled[k]:
+        if half[k] < VAGUE and not (ruled[k] and half[k] > NARROW):
             continue
         weakest = directions[int(np.argmax(np.abs(directions[:, k]) / np.maximum(sizes, 1e-300)))]
         partners = [n for n, w in zip(names, weakest, strict=True) if n != name and abs(w) > 0.3 * abs(weakest[k])]
