@@ -10,13 +10,14 @@ are exact (the conductance at 0 V), disturb nothing and cost nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from devicemodels import Device, device_of
+from devicemodels.fit.simulate import state_range
 from devicemodels.units import NONNEGATIVE, POSITIVE, Count, One, Range, Second, Volt, validate
 
 STATE_ERROR = 1e-5
@@ -95,7 +96,7 @@ def write_verify(
         raise ValueError(f"target must be above 0 S, got {float(target.min())!r}")
     goal = target.to(torch.float64)
     x = torch.full_like(goal, getattr(p, device.state)) if start is None else start.to(torch.float64).clone()
-    low, high = _range(device)
+    low, high = _moving_range(device)
     count, run, last = (torch.zeros_like(goal, dtype=torch.int64) for _ in range(3))
     energy, applied = torch.zeros_like(goal), []
     for _ in range(pulses.max_pulses):
@@ -120,7 +121,7 @@ def pulse(
     device: Device, p: Any, x: Float[Tensor, "*cells"], v: Float[Tensor, "*cells"], shape: WriteVerify
 ) -> tuple[Float[Tensor, "*cells"], Float[Tensor, "*cells"]]:
     """State and energy (J) after one pulse of amplitudes `v` (V) on cells of states `x`, without noise."""
-    low, high = _range(device)
+    low, high = _moving_range(device)
     allowed, steps = STATE_ERROR * (high - low), FEWEST_STEPS
     before = _integrate(device, p, x, v, shape, steps)
     while steps < MOST_STEPS:
@@ -173,7 +174,7 @@ def _amplitude(way: Tensor, run: Tensor, pulses: WriteVerify) -> Tensor:
 
 
 def _check_direction(device: Device, p: Any, x: Tensor, v: Tensor, way: Tensor) -> None:
-    low, high = _range(device)
+    low, high = _moving_range(device)
     heading = torch.sign(device.model.rate(p, x, v)) * 1e-3 * (high - low)
     moved = device.model.conductance(p, x + heading) - device.model.conductance(p, x)
     if bool((moved * way < 0).any()):
@@ -181,10 +182,9 @@ def _check_direction(device: Device, p: Any, x: Tensor, v: Tensor, way: Tensor) 
         raise ValueError(f"WriteVerify.{wrong} moves the conductance of {device.name} the wrong way; swap the signs")
 
 
-def _range(device: Device) -> tuple[float, float]:
-    """The range of the state, as the parameter class declares it."""
-    hint = get_type_hints(device.params, include_extras=True)[device.state]
-    allowed = [m for m in hint.__metadata__ if isinstance(m, Range)][-1]
-    if not allowed.high - allowed.low < float("inf"):
+def _moving_range(device: Device) -> tuple[float, float]:
+    """The range of a state that pulses move."""
+    low, high = state_range(device)
+    if not high - low < float("inf"):
         raise ValueError(f"device {device.name} has no dynamic state; write-verify needs one that pulses move")
-    return allowed.low, allowed.high
+    return low, high

@@ -18,6 +18,12 @@ from devicemodels.fit.starts import candidates
 
 VAGUE = 1.0
 """A 95 % half-width of a factor e, or of the size of a linear parameter: not identified."""
+NARROW = 0.05
+"""Below this half-width a parameter has its interval even if a vague one decides it."""
+AHEAD = 12
+"""Candidates asked which parameters act: at the two or three best the state may not move at all."""
+SCOUT = 15
+"""Evaluations from each start; the best is then followed to its optimum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +105,12 @@ def fit(
     names = list(free) if free is not None else [n for n in every if n not in GUARDS]
     base = start or device.params()
     wide = Problem(device, traces, sigmas, Space(base, tuple(every[n] for n in names)))
-    best = _promising(wide, start, starts, np.random.default_rng(seed))
+    ahead = _promising(wide, start, max(starts, AHEAD), np.random.default_rng(seed))
+    best = ahead[: max(starts, 1)]
     fixed: dict[str, str] = {}
     if free is None:
-        names, fixed = independent(wide, best)
-    found = [solve(_at(wide, p, names), p, 10) for p in best]
+        names, fixed = independent(wide, ahead)
+    found = [solve(_at(wide, p, names), p, SCOUT) for p in best]
     winner = min(found, key=lambda s: s.cost)
     problem, solution = _refined(_at(wide, winner.params, names), winner.params, level)
     return _report(problem, solution, fixed, level, source, spread=spread)
@@ -111,11 +118,11 @@ def fit(
 
 def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solution]:
     """The optimum from a start, then again with each reading weighted by what that model expects of it."""
-    rough = solve(problem, start, 40)
+    rough = solve(problem, start)
     expected = [simulate(problem.device, [rough.params], t)[0] for t in problem.traces]
     pairs = zip(problem.traces, expected, strict=True)
     weighted = replace(problem, deviations=[deviations(t, noise, i) for t, i in pairs])
-    return weighted, solve(weighted, rough.params, 40)
+    return weighted, solve(weighted, rough.params)
 
 
 def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
@@ -166,13 +173,18 @@ def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, 
 def _weak(problem: Problem, s: Solution, half: np.ndarray) -> dict[str, str]:
     """Parameters that the data leave open: wide intervals with their partners in the weakest directions, and bounds."""
     names = [a.name for a in problem.space.axes]
+    if not s.arrived:
+        return dict.fromkeys(names, "the search stopped before the optimum: give a start or more starts")
     found: dict[str, str] = {}
     for name, edge in zip(names, s.at_bound, strict=True):
         if edge:
             found[name] = "it ran into the end of its range"
     _, sizes, directions = np.linalg.svd(s.jacobian, full_matrices=False)
+    reach = (directions / np.maximum(sizes, 1e-2)[:, None]) ** 2
+    # Along a vague direction the model is no line: what it rules has no interval either.
+    ruled = reach[2 / np.maximum(sizes, 1e-2) > VAGUE].sum(axis=0) > 0.5 * reach.sum(axis=0)
     for k, name in enumerate(names):
-        if half[k] < VAGUE:
+        if half[k] < VAGUE and not (ruled[k] and half[k] > NARROW):
             continue
         weakest = directions[int(np.argmax(np.abs(directions[:, k]) / np.maximum(sizes, 1e-300)))]
         partners = [n for n, w in zip(names, weakest, strict=True) if n != name and abs(w) > 0.3 * abs(weakest[k])]

@@ -22,9 +22,10 @@ TOLERANCE = 1e-4
 it assumed, into MOST parts at the most."""
 MOST = 64
 RAMP = 0.05
-STATES = np.unique(
-    np.concatenate([np.linspace(0, RAMP, 21), np.linspace(RAMP, 1 - RAMP, 46), np.linspace(1 - RAMP, 1, 21)])
-)
+_END = np.concatenate([np.linspace(0, RAMP, 21), np.geomspace(1e-6, 2.5e-3, 16)])
+STATES = np.unique(np.concatenate([_END, np.linspace(RAMP, 1 - RAMP, 71), 1 - _END]))
+"""Where the rate is tabulated, as shares of the range. Windows vanish at the bounds, where a state leaves exponentially
+and an error of the slope delays it: the knots crowd there."""
 
 
 def state_range(device: Device) -> tuple[float, float]:
@@ -104,18 +105,17 @@ def _part(
     x: np.ndarray, rates: np.ndarray, weights: np.ndarray, h: float, grid: np.ndarray
 ) -> tuple[Float[np.ndarray, "set"], Float[np.ndarray, "set"]]:
     """State after h at the weighted rates, and by how much the rate there differs from the line of the first cell."""
-    mean = weights @ rates
     rows = np.arange(len(x))
     j = grid.searchsorted(x).clip(1, len(grid) - 1)
-    lower = mean[rows, j - 1]
-    slope = (mean[rows, j] - lower) / (grid[j] - grid[j - 1])
+    lower = rates[rows, :, j - 1] @ weights
+    slope = (rates[rows, :, j] @ weights - lower) / (grid[j] - grid[j - 1])
     here = lower + slope * (x - grid[j - 1])
     z = np.clip(slope * h, -700.0, 2.0)
     growth = np.where(np.abs(z) > 1e-9, np.expm1(z) / np.where(z == 0, 1.0, z), 1.0)
     later = np.clip(x + h * here * growth, grid[0], grid[-1])
     i = grid.searchsorted(later).clip(1, len(grid) - 1)
-    low = mean[rows, i - 1]
-    there = low + (mean[rows, i] - low) * (later - grid[i - 1]) / (grid[i] - grid[i - 1])
+    low = rates[rows, :, i - 1] @ weights
+    there = low + (rates[rows, :, i] @ weights - low) * (later - grid[i - 1]) / (grid[i] - grid[i - 1])
     return later, np.abs(there - here - slope * (later - x))
 
 

@@ -17,6 +17,13 @@ SOFTEN = 3.0
 """Residuals above this many standard deviations count linearly (soft_l1)."""
 NUDGE = 1e-5
 ABSURD = 1e6
+STEPS = 100
+"""Evaluations after which a search gives up."""
+ARRIVED = 0.5
+"""A search has arrived when the next Newton step is at most this many standard deviations long."""
+IGNORANCE = 1e-4
+"""Added to the information on each coordinate, as if it were known to 100 beforehand: what the data leave open gets a
+wide interval, where a pseudo-inverse would give it none."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Solution:
     jacobian: Float[np.ndarray, "reading free"]
     cost: float
     at_bound: tuple[bool, ...]
+    arrived: bool = True
+    """Whether the search ended at an optimum: where not, intervals around it mean nothing."""
 
 
 def soft_cost(r: np.ndarray) -> Float[np.ndarray, "..."]:
@@ -72,7 +81,7 @@ def soft_cost(r: np.ndarray) -> Float[np.ndarray, "..."]:
     return (SOFTEN**2 * (np.sqrt(1 + (r / SOFTEN) ** 2) - 1)).sum(axis=-1)
 
 
-def solve(problem: Problem, start: Any, evaluations: int = 60) -> Solution:
+def solve(problem: Problem, start: Any, evaluations: int = STEPS) -> Solution:
     """The optimum from a start."""
     space = problem.space
     low, high = space.limits(start)
@@ -85,26 +94,58 @@ def solve(problem: Problem, start: Any, evaluations: int = 60) -> Solution:
         first,
         jac=lambda u: problem.jacobian(u, low, high, central=False),  # type: ignore[arg-type]
         bounds=(low, high),
+        x_scale="jac",
         loss="soft_l1",
         f_scale=SOFTEN,
         max_nfev=evaluations,
-        xtol=1e-9,
-        ftol=1e-9,
+        xtol=1e-6,
+        ftol=1e-6,
         gtol=1e-9,
     )
     params = space.params(found.x)
     r = problem.residuals([params])[0]
     edge = tuple(bool(b) for b in (found.x - low < 1e-6) | (high - found.x < 1e-6))
-    return Solution(params, found.x, r, problem.jacobian(found.x, low, high), float(soft_cost(r)), edge)
+    jacobian = problem.jacobian(found.x, low, high)
+    return Solution(params, found.x, r, jacobian, float(soft_cost(r)), edge, _arrived(r, jacobian, np.array(edge)))
+
+
+def _arrived(r: np.ndarray, jacobian: np.ndarray, edge: np.ndarray) -> bool:
+    """Whether the gradient promises nothing more in the coordinates that are free to move."""
+    if np.abs(r).max() >= ABSURD:
+        return False
+    weight = 1 / np.sqrt(1 + (r / SOFTEN) ** 2)
+    inside = jacobian[:, ~edge]
+    gradient = inside.T @ (r * weight)
+    scale = max(float((r**2 * weight**2).mean()), 1e-300)
+    newton = _inverse(inside.T @ (weight[:, None] ** 3 * inside)) @ gradient
+    return bool(gradient @ newton <= ARRIVED**2 * scale)
+
+
+def _inverse(information: np.ndarray) -> Float[np.ndarray, "free free"]:
+    return np.linalg.inv(information + IGNORANCE * np.eye(len(information)))
 
 
 def covariance(solution: Solution) -> Float[np.ndarray, "free free"]:
-    """Covariance of the coordinates of an M-estimate (Huber 1981, ch. 7.6); the size of the noise is the residuals'."""
-    r, n, k = solution.residuals, *solution.jacobian.shape
+    """Covariance of the coordinates of an M-estimate: of two estimates, by the larger variance of each coordinate.
+
+    One takes all readings to be equally noisy in units of their deviation (Huber 1981, ch. 7.6). The other is the
+    sandwich of each reading's own residual, divided by 1 - leverage (MacKinnon & White 1985, HC3): it holds where the
+    deviations are wrong for some of the readings, such as a stated floor above the noise of small currents. It scatters
+    more where few readings decide, and there the first is needed.
+    """
+    r, jacobian = solution.residuals, solution.jacobian
+    n, k = jacobian.shape
     weight = 1 / np.sqrt(1 + (r / SOFTEN) ** 2)
-    spread = ((r * weight) ** 2).sum() / max(n - k, 1)
-    slope = (weight**3).mean()
-    return spread / slope**2 * np.linalg.pinv(solution.jacobian.T @ solution.jacobian, rcond=1e-14)
+    slope = weight**3
+    equal = _inverse(jacobian.T @ jacobian)
+    equal *= ((r * weight) ** 2).sum() / max(n - k, 1) / slope.mean() ** 2
+    bread = _inverse(jacobian.T @ (slope[:, None] * jacobian))
+    leverage = slope * np.einsum("ij,jk,ik->i", jacobian, bread, jacobian)
+    lever = r * weight / np.clip(1 - leverage, 0.1, 1.0)
+    filling = jacobian.T @ (lever[:, None] ** 2 * jacobian)
+    own = bread @ filling @ bread
+    growth = np.sqrt(np.maximum(np.diag(own) / np.maximum(np.diag(equal), 1e-300), 1.0))
+    return equal * np.outer(growth, growth)
 
 
 def independent(problem: Problem, starts: Sequence[Any]) -> tuple[list[str], dict[str, str]]:

@@ -25,7 +25,7 @@ LOOPS = {
     "sinh": (0.5, -0.5, 1e-6),
     "vteam": (1.2, -2.6, 40e-9),
     "hp": (1.6, -1.6, 2.0),
-    "pershin": (3.0, -3.0, 20e-9),
+    "pershin": (3.0, -3.0, 80e-9),
     "yakopcic": (0.5, -0.5, 10e-3),
 }
 """Peaks (V) and duration (s) of a loop that takes the state from bound to bound, so that all it can show it shows."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from cosim.engines import ENGINES, Tran
 from devicemodels import DEVICES, device
 from devicemodels.fit import Pulses, fit, profile, pulses, read_csv, sweep, write
 from devicemodels.fit.data import Trace
@@ -16,8 +17,9 @@ from devicemodels.fit.simulate import simulate
 from devicemodels.fit.solve import Problem, independent
 from devicemodels.fit.space import Space, axes
 from devicemodels.lint import lint
-from tests.bench.fit import measured, truth
-from tests.devicemodels.benches import loop, oracle
+from netlists.spice import N, Netlist, Pwl, SubcktText, V, VerilogA, X
+from tests.bench.fit import LOOPS, measured, truth
+from tests.devicemodels.benches import PROBES, TIGHT, loop, oracle
 
 VTEAM = device("vteam")
 SHORT = ("r_off", "k_on", "x0")
@@ -155,6 +157,31 @@ def test_the_written_set_is_the_fit_in_all_three_languages(tmp_path: Path) -> No
         for key, value in asdict(found.params).items():
             assert f"{key}={value!r}" in spice and f"{key} = {value!r}" in veriloga
         assert not [f for f in lint(veriloga) if f.severity == "error"]
+
+
+@pytest.mark.parametrize("name", ["ohmic", "vteam"])
+@pytest.mark.parametrize("language", ["spice", "veriloga"])
+def test_the_written_models_give_the_fitted_current_in_ngspice(tmp_path: Path, name: str, language: str) -> None:
+    d = device(name)
+    p = replace(d.params(), **({"g": 5e-5} if name == "ohmic" else {"r_off": 250e3, "k_on": -160.0, "x0": 0.4}))
+    free = ["g"] if name == "ohmic" else list(SHORT)
+    trace = measured(d, p, np.random.default_rng(9), readings=161)
+    found = fit(d, trace, free=free, start=p, starts=1, noise=0.02, spread=False)
+    _, spice, veriloga, _ = write(found, tmp_path)
+    plus, minus, duration = LOOPS[name]
+    wave = Pwl(tuple((duration * k / 4, v) for k, v in enumerate((0.0, plus, 0.0, minus, 0.0))))
+    # No parameter is handed over: the cell has the defaults that were written.
+    source, nodes = V("a", "a", "0", 0.0, wave), ("a", "0", "x")
+    if language == "spice":
+        texts = (SubcktText(d.subckt, spice.read_text()),)
+        bench = Netlist(name, (source, X("d", nodes, d.subckt, {})), PROBES, texts)
+    else:
+        module = (VerilogA(d.module, veriloga.read_text()),)
+        bench = Netlist(name, (source, N("d", nodes, d.module, {})), PROBES, veriloga=module)
+    run = ENGINES["ngspice"]().run(bench, Tran(stop=duration, max_step=duration / 4000, options=TIGHT))
+    expected = oracle(d, found.params, wave, run.axis)[1]
+    # 1 % of the largest current: the corner at a switching edge lies within one step; elsewhere reltol is 1e-6.
+    np.testing.assert_allclose(-run["i(va)"], expected, rtol=0, atol=0.01 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(
