@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from devicemodels.hp.params import PUBLISHED as HP
 from devicemodels.hp.params import HpParams
+from devicemodels.jart.params import PUBLISHED as JART
+from devicemodels.jart.params import JartParams
 from devicemodels.ohmic.params import PUBLISHED as OHMIC
 from devicemodels.ohmic.params import OhmicParams
 from devicemodels.pcm.params import PUBLISHED as PCM
@@ -100,6 +102,15 @@ DEVICES: dict[str, Device] = {
         Drive(v_plus=1.2, v_minus=-1.5, duration=2.0),
         HERE / "stanford",
         abrupt="the SET feeds itself: within a pulse's edge the rate grows e times per 42 mV and as the gap closes",
+    ),
+    "jart": Device(
+        "jart",
+        JartParams,
+        JART,
+        "x0",
+        Drive(v_plus=1.7, v_minus=-1.0, duration=4e-6),
+        HERE / "jart",
+        abrupt="the SET heats itself: five decades of speed per half volt",
     ),
     "vteam": Device("vteam", VteamParams, VTEAM, "x0", Drive(v_plus=0.9, v_minus=-2.1, duration=16e-9), HERE / "vteam"),
     "hp": Device("hp", HpParams, HP, "x0", Drive(v_plus=1.6, v_minus=-1.6, duration=1.0), HERE / "hp"),
