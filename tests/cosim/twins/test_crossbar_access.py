@@ -16,8 +16,6 @@ from netlists import crossbar_1t1r
 from netlists.cell_1t1r import Cell1t1rParams
 from netlists.crossbar import CrossbarParams
 
-pytestmark = pytest.mark.usefixtures("array_kernel")
-
 TIGHT = Options(reltol=1e-11, abstol=1e-18, vntol=1e-14)
 """ngspice stops at steps of reltol, which at 1e-9 leaves 1e-9 of the current in some arrays."""
 LINES = CrossbarParams(r_wl=2.0, r_bl=2.0)
