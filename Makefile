@@ -1,6 +1,7 @@
 # make demo · make test · make lint · make bench · make calibrate: each makes this checkout ready first.
 PYTHON := .venv/bin/python
 RUN := runs/demo
+BENCH := runs/bench
 
 .PHONY: setup demo test lint bench calibrate clean
 
@@ -19,10 +20,10 @@ lint: setup
 	@.venv/bin/basedpyright
 
 bench: setup
-	@$(PYTHON) -m pip install --quiet --constraint .ci/constraints.txt --editable '.[fast]'
-	@$(PYTHON) tests/bench/crossbar.py
-	@$(PYTHON) tests/bench/transient.py --sides 8 16 > runs/bench/transient.md && cat runs/bench/transient.md
-	@$(PYTHON) tests/bench/line_training.py --short 30 --steps 300 > runs/bench/line_training.md && cat runs/bench/line_training.md
+	@mkdir -p $(BENCH)
+	@$(PYTHON) -m tests.bench.crossbar --folder $(BENCH)
+	@$(PYTHON) -m tests.bench.transient --sides 8 16 32 | tee $(BENCH)/transient.md
+	@$(PYTHON) -m tests.bench.line_training --short 30 --steps 300 | tee $(BENCH)/line_training.md
 
 calibrate: setup
 	@$(PYTHON) -m studies.cli calibrate --all

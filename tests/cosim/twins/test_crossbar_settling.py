@@ -106,8 +106,9 @@ def test_arrays_that_settle_at_once_are_refused():
         with pytest.raises(ValueError, match="resistance and capacitance"):
             step_response(v, g, replace(CrossbarParams(**LINES), **change), order=3)
     for name, end in (("drive", "both"), ("sense", "top"), ("far_wl", "grounded"), ("far_bl", "grounded")):
+        ends: dict[str, Any] = {**LINES, name: end}
         with pytest.raises(ValueError, match="driven left, sensed at the bottom"):
-            step_response(v, g, CrossbarParams(**LINES | {name: end}), order=3)
+            step_response(v, g, CrossbarParams(**ends), order=3)
     with pytest.raises(ValueError, match="finite v"):
         step_response(v[:2], g, CrossbarParams(**LINES), order=3)
     with pytest.raises(ValueError, match="order must be"):
