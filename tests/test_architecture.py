@@ -24,6 +24,7 @@ INSIDE_COSIM = [
     {"circuits", "hardware"},
     {"layers"},
     {"convert"},
+    {"conductances", "exchange"},
     {"certification"},
     {"cli"},
 ]

@@ -1,7 +1,7 @@
 """Speed of the spiking layer: linear layers with fused scans beside their matrix products, a plain loop and snntorch.
 
 784-512-10, batch 128, float32, one thread; every arm does the same products. CPU time per pass (user and system),
-median of interleaved runs, after one to warm up (the compiler of numba). The numba and the torch scan are both measured.
+median of interleaved runs, after one to warm up (the compiler of numba). Both the numba and the torch scan run.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import statistics
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 import torch
 from torch import Tensor, nn
 
-from cosim.layers.spiking import LifLayer, RetentionNeuron
-from cosim.layers.spiking import fused
+from cosim.layers.spiking import LifLayer, RetentionNeuron, fused
 from cosim.twins.lif import discrete
 from tests.bench.measure import cpu_seconds
 
@@ -29,7 +29,7 @@ Arm = Callable[[Tensor], Tensor]
 
 def linears() -> nn.ModuleList:
     torch.manual_seed(0)
-    return nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in zip(SIZES[:-1], SIZES[1:], strict=True))
+    return nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in pairwise(SIZES))
 
 
 def products(layers: nn.ModuleList) -> Arm:
@@ -73,7 +73,9 @@ def peer(layers: nn.ModuleList) -> Arm | None:
     except ImportError:
         return None
     neurons = [
-        snntorch.Leaky(beta=NEURON.retention, threshold=1.0, reset_mechanism="zero", spike_grad=surrogate.fast_sigmoid(5))
+        snntorch.Leaky(
+            beta=NEURON.retention, threshold=1.0, reset_mechanism="zero", spike_grad=surrogate.fast_sigmoid(5)
+        )
         for _ in layers
     ]
 
@@ -114,7 +116,9 @@ def main() -> None:
         arms["fused, numba"] = fast(layers, fused.compiled)
     if (snntorch := peer(layers)) is not None:
         arms["snntorch"] = snntorch
-    print("| time steps | arm | forward, CPU ms | / products | training, CPU ms | / products |\n|---|---|---|---|---|---|")
+    print(
+        "| time steps | arm | forward, CPU ms | / products | training, CPU ms | / products |\n|---|---|---|---|---|---|"
+    )
     for steps in options.steps:
         x = (torch.rand(steps, options.batch, SIZES[0], generator=torch.Generator().manual_seed(1)) < 0.2).float()
         times = {(name, train): [] for name in arms for train in (False, True)}

@@ -6,20 +6,19 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from cosim.engines.base import Engine, SimulationError, Tran
+from cosim.engines.base import Engine, SimulationError
 from cosim.layers.spiking.neuron import CircuitNeuron
-from cosim.runs import run_many
+from cosim.runs import Job, run_many
 from cosim.twins.lif import Lif, LifFit, spike_times, transient
 from cosim.twins.lif.calibration import rising_edges
 from netlists import lif
-from netlists.spice import Netlist
 from netlists.stimuli import held
 
 
 class LifRun(NamedTuple):
-    """One neuron simulated: its index, times (s) of the output spikes in circuit and twin, digest of the netlist."""
+    """One neuron simulated: its index in the input, times (s) of the output spikes in circuit and twin, digest of the netlist."""
 
-    index: tuple[int, ...]
+    neuron: tuple[int, ...]
     circuit: Float[np.ndarray, " spike"]
     twin: Float[np.ndarray, " spike"]
     digest: str
@@ -42,7 +41,7 @@ class LifRun(NamedTuple):
     def _demand_same_count(self) -> None:
         if not self.same_count():
             raise SimulationError(
-                f"neuron {self.index} fires {len(self.circuit)} times in the circuit, {len(self.twin)} times in the twin"
+                f"neuron {self.neuron} fires {len(self.circuit)} times in the circuit, its twin {len(self.twin)} times"
             )
 
 
@@ -58,21 +57,18 @@ def events(neuron: CircuitNeuron, fit: LifFit, i: Float[np.ndarray, " time"]) ->
     return spike_times(fit, times, levels, neuron.step * len(i), neuron.params.v_reset).numpy()
 
 
-def testbench(neuron: CircuitNeuron, i: Float[np.ndarray, " time"]) -> Netlist:
+def job(neuron: CircuitNeuron, i: Float[np.ndarray, " time"]) -> Job:
     """The bench of one neuron with the current held in each step; ValueError where the reset could not sink it."""
     times, levels = changes(neuron, i)
-    return lif.testbench(neuron.params, held(levels.tolist(), times.tolist(), neuron.params.tau / 6000))
-
-
-def analysis(neuron: CircuitNeuron, steps: int) -> Tran:
-    return transient(neuron.params, neuron.step * steps)
+    stimulus = held(levels.tolist(), times.tolist(), neuron.params.tau / 6000)
+    return lif.testbench(neuron.params, stimulus), transient(neuron.params, neuron.step * len(i))
 
 
 def simulate(
     neuron: CircuitNeuron, twin: Lif, currents: dict[tuple[int, ...], np.ndarray], engine: Engine, workers: int | None
 ) -> list[LifRun]:
     """Every neuron in its own simulation, and its twin; raises the SimulationError of the first that failed."""
-    benches = [(testbench(neuron, i), analysis(neuron, len(i))) for i in currents.values()]
+    benches = [job(neuron, i) for i in currents.values()]
     runs = []
     for (index, i), waves in zip(currents.items(), run_many(benches, engine, workers=workers), strict=True):
         if isinstance(waves, SimulationError):
@@ -89,6 +85,6 @@ def binned(neuron: CircuitNeuron, run: LifRun, steps: int) -> Float[np.ndarray, 
     if counts.max(initial=0.0) > 1:
         raise ValueError(
             f"CircuitNeuron.step must be short enough for one spike in each, got {neuron.step!r} s, in which neuron "
-            f"{run.index} of the circuit fires {int(counts.max())} times"
+            f"{run.neuron} of the circuit fires {int(counts.max())} times"
         )
     return counts

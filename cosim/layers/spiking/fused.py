@@ -35,7 +35,9 @@ class Scanned(NamedTuple):
 
 
 @torch.compiler.disable
-def scan(i: Float[Tensor, "time *neuron"], neuron: RetentionNeuron, u: Float[Tensor, "*neuron"] | None = None) -> Scanned:
+def scan(
+    i: Float[Tensor, "time *neuron"], neuron: RetentionNeuron, u: Float[Tensor, "*neuron"] | None = None
+) -> Scanned:
     """The spikes of `neuron` for the inputs `i`, from the membrane `u` on (default: 0); see the module's drawing."""
     if i.ndim < 1 or not i.is_floating_point():
         raise ValueError(f"scan takes floating-point inputs [time, ...], got {list(i.shape)} of {i.dtype}")
@@ -62,7 +64,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (membrane,) = ctx.saved_tensors
         grad, carry = grads[0].contiguous(), grads[1].clone(memory_format=torch.contiguous_format)
         out = torch.empty_like(membrane)

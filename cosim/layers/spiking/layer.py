@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from cosim.engines.base import Engine
 from cosim.layers.spiking import circuit
 from cosim.layers.spiking.circuit import LifRun
-from cosim.layers.spiking.neuron import CircuitNeuron, RetentionNeuron
 from cosim.layers.spiking.fused import Scanned, scan
+from cosim.layers.spiking.neuron import CircuitNeuron, RetentionNeuron
+from cosim.runs import Job
 from cosim.twins.lif import Lif, LifFit, LifState
-from netlists.spice import Netlist
 
 FIDELITIES = ("ideal", "twin", "spice")
 
@@ -82,11 +82,11 @@ class LifLayer(nn.Module):
             raise TypeError(f"the state of a CircuitNeuron is a LifState, got {type(state).__name__}")
         if self.fidelity == "spice" and state is not None:
             raise ValueError('at fidelity "spice" neurons start at rest; pass state=None')
-        spikes, state = self.twin(self._currents(x), self.neuron.step, state)
+        spikes, last = self.twin(self._currents(x), self.neuron.step, state)
         spikes = spikes.movedim(-1, 0)
         if self.fidelity == "spice":
             spikes = spikes + (self._replaced(x, spikes) - spikes).detach()
-        return Spiked(spikes, state)
+        return Spiked(spikes, last)
 
     @property
     def twin(self) -> Lif:
@@ -104,14 +104,14 @@ class LifLayer(nn.Module):
     def spike_times(self, x: Float[Tensor, "time *neuron"]) -> dict[tuple[int, ...], np.ndarray]:
         """Times (s) of the output spikes of each chosen neuron, by its index: exact between the events."""
         if self.fidelity == "spice":
-            return {run.index: run.circuit for run in self.simulate(x)}
+            return {run.neuron: run.circuit for run in self.simulate(x)}
         neuron, fit = self._circuit("spike_times"), self.twin.fit
         return {index: circuit.events(neuron, fit, i) for index, i in self._chosen(x).items()}
 
-    def netlist(self, x: Float[Tensor, "time *neuron"]) -> dict[tuple[int, ...], Netlist]:
-        """What "spice" simulates for these inputs: the test bench of each chosen neuron, by its index."""
+    def netlist(self, x: Float[Tensor, "time *neuron"]) -> dict[tuple[int, ...], Job]:
+        """What "spice" simulates for these inputs: test bench and analysis of each chosen neuron, by its index."""
         neuron = self._circuit("netlist")
-        return {index: circuit.testbench(neuron, i) for index, i in self._chosen(x).items()}
+        return {index: circuit.job(neuron, i) for index, i in self._chosen(x).items()}
 
     def _circuit(self, what: str) -> CircuitNeuron:
         if isinstance(self.neuron, RetentionNeuron):
@@ -134,7 +134,7 @@ class LifLayer(nn.Module):
         spikes = spikes.detach().clone()
         for run in self.simulate(x):
             found = circuit.binned(self._circuit("binned"), run, len(x))
-            spikes[(slice(None), *run.index)] = torch.from_numpy(found).to(spikes)
+            spikes[(slice(None), *run.neuron)] = torch.from_numpy(found).to(spikes)
         return spikes
 
     def extra_repr(self) -> str:

@@ -47,7 +47,9 @@ class Realisation:
         """Input at which the current of a packet reaches what the reset can sink."""
         return self.params.i_max / self.unit
 
-    def packets(self, x: Float[np.ndarray, " time"]) -> tuple[Float[np.ndarray, " change"], Float[np.ndarray, " change"]]:
+    def packets(
+        self, x: Float[np.ndarray, " time"]
+    ) -> tuple[Float[np.ndarray, " change"], Float[np.ndarray, " change"]]:
         """Times (s) of the changes, the first 0, and currents (A) from then on; one packet in the middle of each step.
 
         Raises ValueError for an input that the reset could not sink.
@@ -68,8 +70,8 @@ def realise(
 ) -> Realisation:
     """The circuit with the membrane capacitor, threshold voltage and reset of `base` that has the neuron's retention.
 
-    The leak is chosen: r_leak = step / (c ln(1 / retention)). Raises ValueError for what the circuit does not have: soft
-    resets, a membrane that is not linear, and a retention of 0 or 1.
+    The leak is chosen: r_leak = step / (c ln(1 / retention)). Raises ValueError for what the circuit does not have:
+    soft resets, a membrane that is not linear, and a retention of 0 or 1.
     """
     base = LifParams() if base is None else base
     if neuron.reset != "hard" or neuron.negative_slope != 1:
