@@ -128,9 +128,9 @@ def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
 
 
 def _watch_currents(core: AnalogCore, read: Read) -> None:
-    if core.hardware.adc_bits is not None:
-        largest = read.currents.abs().max().to(core.input_range)
-        core.adc_range = largest if core.adc_range is None else torch.maximum(core.adc_range, largest)
+    largest = read.currents.abs().max()
+    if core.hardware.adc_bits is not None and largest > 0 and (core.adc_range is None or largest > core.adc_range):
+        core.adc_range = largest.to(core.input_range)
 
 
 def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:

@@ -1,8 +1,8 @@
 """Spiking networks to and from NIR, the neuromorphic intermediate representation; needs the package nir.
 
 A retention neuron in steps of `step` is NIR's LIF with tau = -step / ln(retention) and r = 1 / (1 - retention), its
-input held over the step: exactly, whatever the step. A retention of 1 is NIR's IF. NIR knows no surrogate gradient, no soft
-reset and no other slope of a negative membrane; what it does not know is refused.
+input held over the step: exactly, whatever the step. A retention of 1 is NIR's IF. NIR knows no surrogate gradient, no
+soft reset and no other slope of a negative membrane; what it does not know is refused.
 """
 
 from itertools import pairwise
@@ -23,7 +23,7 @@ def _nir() -> Any:
     try:
         import nir
     except ImportError:
-        raise ImportError("exchange with NIR needs the package nir: pip install nir") from None
+        raise ImportError("exchange with NIR needs the package nir: pip install 'memspice[nir]'") from None
     return nir
 
 

@@ -16,7 +16,7 @@ from netlists.stimuli import held
 
 
 class LifRun(NamedTuple):
-    """One neuron simulated: its index in the input, times (s) of the output spikes in circuit and twin, digest of the netlist."""
+    """One neuron simulated: its index in the input, times (s) of its spikes in circuit and twin, digest of the bench."""
 
     neuron: tuple[int, ...]
     circuit: Float[np.ndarray, " spike"]

@@ -34,7 +34,6 @@ class Scanned(NamedTuple):
     u: Float[Tensor, "*neuron"]
 
 
-@torch.compiler.disable
 def scan(
     i: Float[Tensor, "time *neuron"], neuron: RetentionNeuron, u: Float[Tensor, "*neuron"] | None = None
 ) -> Scanned:
@@ -45,9 +44,7 @@ def scan(
         u = i.new_zeros(i.shape[1:])
     elif u.shape != i.shape[1:]:
         raise ValueError(f"the state must have the shape of one step {list(i.shape[1:])}, got {list(u.shape)}")
-    out = _Scan.apply(i, u.to(i.dtype), neuron)
-    assert isinstance(out, tuple)
-    return Scanned(*out)
+    return Scanned(*_scan(i, u.to(i.dtype), neuron))
 
 
 class _Scan(torch.autograd.Function):
@@ -70,6 +67,10 @@ class _Scan(torch.autograd.Function):
         out = torch.empty_like(membrane)
         (_compiled_backward if _compiles(out) else _torch_backward)(grad, carry, membrane, out, ctx.neuron)
         return out, carry, None
+
+
+# The graph of torch.compile breaks here: it cannot look into numba.
+_scan: Any = torch.compiler.disable(_Scan.apply)
 
 
 def _compiles(x: Tensor) -> bool:
