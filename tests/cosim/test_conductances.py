@@ -1,4 +1,4 @@
-"""Conductances to files and back: what is written is what reads see, and what is read in is what they see from then on."""
+"""Conductances to files and back: what is written is what reads see, what is read in is what they see from then on."""
 
 from dataclasses import replace
 

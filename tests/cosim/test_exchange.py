@@ -106,10 +106,10 @@ def test_graphs_that_cannot_be_built_are_named():
         return nir.NIRGraph(ends | {"x": node}, [("input", "x"), ("x", "output")])
 
     uneven = nir.LIF(tau=np.array([1.0, 2.0]), r=ones, v_leak=0 * ones, v_threshold=ones, v_reset=0 * ones)
-    with pytest.raises(ValueError, match="node 'x': tau must be the same for all neurons, got 1.0 to 2.0"):
+    with pytest.raises(ValueError, match=r"node 'x': tau must be the same for all neurons, got 1.0 to 2.0"):
         from_nir(graph(uneven), STEP)
     below = nir.LIF(tau=ones, r=ones, v_leak=0 * ones, v_threshold=ones, v_reset=-ones)
-    with pytest.raises(ValueError, match="node 'x': v_reset must be the resting voltage 0.0, got -1.0"):
+    with pytest.raises(ValueError, match=r"node 'x': v_reset must be the resting voltage 0.0, got -1.0"):
         from_nir(graph(below), STEP)
     with pytest.raises(ValueError, match="node 'x': Threshold has no counterpart here"):
         from_nir(graph(nir.Threshold(ones)), STEP)

@@ -16,7 +16,7 @@ from netlists.stimuli import held
 
 
 class LifRun(NamedTuple):
-    """One neuron simulated: its index in the input, times (s) of its spikes in circuit and twin, digest of the bench."""
+    """One neuron simulated: its index in the input, times (s) of its spikes in circuit and twin, digest, engine."""
 
     neuron: tuple[int, ...]
     circuit: Float[np.ndarray, " spike"]

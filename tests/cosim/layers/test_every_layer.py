@@ -1,4 +1,4 @@
-"""What every layer can: be saved, loaded, pickled, copied, compiled, used by workers, and compute in both precisions."""
+"""What every layer can: be saved, loaded, pickled, copied, compiled, used by workers, compute in both precisions."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -146,6 +146,9 @@ def test_both_precisions_give_the_same_and_stay_what_they_are(case):
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_a_compiled_layer_gives_what_the_layer_gives(case):
     layer, x = made(case), inputs(case)
+    if list(analog_layers(layer)):
+        # Solved lines have loops over arrays of many shapes and run as they are.
+        set_fidelity(layer, "ideal")
     torch.compiler.reset()
     with torch.no_grad():
         # Traced and run without a compiler of C++: what can fail is the tracing.

@@ -165,7 +165,7 @@ def test_what_it_cannot_do_is_said():
         ValueError, match=r"state of LSTM must be a pair \(h, c\) of tensors \[1, 2, 6\], got \[1, 2, 6\]"
     ):
         layer(torch.zeros(3, 2, 5), torch.zeros(1, 2, 6))
-    with pytest.raises(ValueError, match="mode must be one of .*, got 'elman'"):
+    with pytest.raises(ValueError, match=r"mode must be one of .*, got 'elman'"):
         AnalogRNN("elman", 5, 6, IDEAL)
     with pytest.raises(ValueError, match="layer 'a': proj_size must be 0 on analogue tiles, got 3"):
         convert_to_analog(nn.ModuleDict({"a": nn.LSTM(5, 6, proj_size=3)}), IDEAL)

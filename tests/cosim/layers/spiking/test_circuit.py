@@ -128,7 +128,7 @@ def test_what_circuits_cannot_do_is_said():
     neuron = RetentionNeuron(retention=0.2, threshold=0.5)
     with pytest.raises(ValueError, match="resets hard and has a linear membrane, got reset='soft'"):
         realise(replace(neuron, reset="soft"), 1e-5)
-    with pytest.raises(ValueError, match="between 0 and 1 for a leak, got 0.0"):
+    with pytest.raises(ValueError, match=r"between 0 and 1 for a leak, got 0.0"):
         realise(replace(neuron, retention=0.0), 1e-5)
     with pytest.raises(ValueError, match=r"t_refractory must be from width to step - width .* got 2e-07"):
         realise(neuron, 1e-5, width=1e-6)

@@ -135,7 +135,7 @@ def test_what_the_scan_cannot_do_is_said():
         scan(torch.zeros(3, dtype=torch.int64), NEURON)
     with pytest.raises(ValueError, match=r"shape of one step \[4\], got \[5\]"):
         scan(torch.zeros(3, 4), NEURON, torch.zeros(5))
-    with pytest.raises(ValueError, match="retention must be at most 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"retention must be at most 1, got 1.5"):
         RetentionNeuron(retention=1.5, threshold=1.0)
     with pytest.raises(ValueError, match="reset must be one of hard, soft, got 'none'"):
         replace(NEURON, reset="none")
