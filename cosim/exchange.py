@@ -23,7 +23,7 @@ def _nir() -> Any:
     try:
         import nir
     except ImportError:
-        raise ImportError("exchange with NIR needs the package nir: pip install 'memspice[nir]'") from None
+        raise ImportError("exchange with NIR needs the package nir: pip install 'memspice[spiking]'") from None
     return nir
 
 

@@ -97,8 +97,9 @@ class SemanticMemory(nn.Module):
         """One entry per class that occurs: the mean of its features."""
         classes = labels.unique()
         keys = torch.stack([features[labels == one].mean(0) for one in classes])
-        options = {"metric": metric, "ternary": ternary, "matcher": matcher, "seed": seed}
-        return SemanticMemory(keys, hardware, labels=classes, **options)
+        return SemanticMemory(
+            keys, hardware, labels=classes, metric=metric, ternary=ternary, matcher=matcher, seed=seed
+        )
 
     @property
     def keys(self) -> Float[Tensor, "entry feature"]:

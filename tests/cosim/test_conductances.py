@@ -109,6 +109,6 @@ def test_files_of_another_kind_or_without_a_unit_are_refused(tmp_path):
         save_conductances(model(0), tmp_path / "g.txt")
     with pytest.raises(ValueError, match="no analogue layer"):
         save_conductances(nn.Linear(2, 2), tmp_path / "g.csv")
-    np.savez(tmp_path / "g.npz", **{"0": np.ones((4, 10))})
+    np.savez(tmp_path / "g.npz", np.ones((4, 10)))
     with pytest.raises(ValueError, match="unit must be 'S', got None"):
         load_conductances(model(0), tmp_path / "g.npz")

@@ -14,7 +14,7 @@ from cosim.hardware import IDEAL
 from cosim.layers import LifLayer, OverTime, RetentionNeuron, Surrogate
 from devicemodels.statistics import ProgrammingError
 
-nir = pytest.importorskip("nir", reason="the extra 'nir' is not installed")
+nir = pytest.importorskip("nir", reason="the extra 'spiking' is not installed")
 
 NEURON = RetentionNeuron(retention=0.6, threshold=0.25)
 STEP = 1e-3
@@ -45,6 +45,8 @@ def test_a_file_brings_back_the_network_with_every_spike(tmp_path):
     assert torch.equal(back[:6](frames()), wanted) and 0.05 < wanted.mean() < 0.95
     torch.testing.assert_close(back(frames()), model(frames()), rtol=0, atol=1e-13)
     for got, layer in ((back[1], model[1]), (back[5], model[5])):
+        assert isinstance(got, LifLayer) and isinstance(got.neuron, RetentionNeuron)
+        assert isinstance(layer, LifLayer) and isinstance(layer.neuron, RetentionNeuron)
         assert got.neuron.retention == pytest.approx(layer.neuron.retention, rel=1e-12)
         assert got.neuron.threshold == pytest.approx(layer.neuron.threshold, rel=1e-12)
 
@@ -55,7 +57,7 @@ def test_analogue_layers_give_their_weights_or_those_programmed():
     program(analog, torch.Generator().manual_seed(0))
     assert isinstance(analog, nn.Sequential)
     ideal, written = (to_nir(analog, (2, 8, 8), STEP, as_programmed=flag) for flag in (False, True))
-    np.testing.assert_array_equal(ideal.nodes["0"].weight, model[0].module.weight.detach().numpy())
+    np.testing.assert_array_equal(ideal.nodes["0"].weight, model.get_parameter("0.module.weight").detach().numpy())
     back = from_nir(written, STEP, dtype=torch.float64)
     torch.testing.assert_close(back[:1](frames()), analog[:1](frames()), rtol=0, atol=1e-12)
     assert np.abs(written.nodes["0"].weight - ideal.nodes["0"].weight).max() > 1e-3

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cosim import set_fidelity
 from cosim.engines import ENGINES
 from cosim.hardware import IDEAL
 from cosim.layers import AnalogLinear, AnalogODE, WeightMapping
@@ -62,7 +63,7 @@ def test_torchdiffeq_solves_the_same():
 
 def test_gradients_are_finite_differences():
     ode = AnalogODE(Linear(), step=0.25)
-    weight = ode.f.a.mapping.weight
+    weight = ode.get_parameter("f.a.core.cells.mapping.weight")
 
     def of(w, h):
         return torch.func.functional_call(ode, {"f.a.core.cells.mapping.weight": w}, (h, TIMES))
@@ -72,9 +73,9 @@ def test_gradients_are_finite_differences():
 
 def test_the_rate_may_be_solved_in_ngspice(lossy):
     ode, times = AnalogODE(Linear(lossy), step=0.5), TIMES[:2]
-    ode.f.a.fidelity = "exact"
+    set_fidelity(ode, "exact")
     wanted = ode(start(), times)
-    ode.f.a.fidelity, ode.f.a.engine = "spice", ENGINES["ngspice"]()
+    set_fidelity(ode, "spice", engine=ENGINES["ngspice"]())
     torch.testing.assert_close(ode(start(), times), wanted, rtol=0, atol=1e-9)
     found = ode.netlist(start(), None, times[0])
     assert found.keys() == {"a"} and len(found["a"]) == 1

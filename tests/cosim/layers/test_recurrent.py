@@ -8,7 +8,7 @@ from torch import nn
 
 from cosim import calibrate_ranges, convert_to_analog, convert_to_digital, program, set_fidelity, set_frame
 from cosim.convert import analog_layers, analog_summary
-from cosim.engines import ENGINES
+from cosim.engines import ENGINES, Dc
 from cosim.hardware import IDEAL
 from cosim.layers import AnalogRNN, netlists
 
@@ -68,12 +68,9 @@ def test_the_gradients_are_torchs(kind):
         (model(x)[0] ** 2).sum().backward()
     for k in range(2):
         for part, arrays in (("ih", layer.ih), ("hh", layer.hh)):
-            torch.testing.assert_close(
-                arrays[k].mapping.weight.grad, getattr(source, f"weight_{part}_l{k}").grad, rtol=0, atol=1e-11
-            )
-            torch.testing.assert_close(
-                arrays[k].bias.grad, getattr(source, f"bias_{part}_l{k}").grad, rtol=0, atol=1e-11
-            )
+            for name, own in (("weight", "core.cells.mapping.weight"), ("bias", "bias")):
+                wanted = source.get_parameter(f"{name}_{part}_l{k}").grad
+                torch.testing.assert_close(arrays[k].get_parameter(own).grad, wanted, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("adc_bits", [None, 10])
@@ -109,7 +106,8 @@ def test_ranges_are_those_of_all_steps():
     x = inputs()
     x[2:] *= 0.01
     calibrate_ranges(layer, x)
-    core = layer.hh[0].core
+    (core,) = (one.core for name, one in analog_layers(layer) if name == "hh.0")
+    assert core.input_range is not None and core.adc_range is not None
     states = recurrent("tanh")(x)[0]
     # The state that is largest is not that of the last step; it is read with 8 and 10 bits.
     assert core.input_range == pytest.approx(states[:-1].abs().max().item(), rel=0.05)
@@ -153,7 +151,7 @@ def test_the_netlists_are_of_every_array_and_every_state(lossy):
     netlist, analysis = found["hh.0"][key]
     assert key == (0, 0, 0)
     # The state before each of 4 steps, for 2 samples; at first both are zero, which is one read.
-    assert analysis.points == 7
+    assert isinstance(analysis, Dc) and analysis.points == 7
     assert netlist.digest == layer.netlist(x)["hh.0"][key][0].digest
 
 
