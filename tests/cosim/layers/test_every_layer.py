@@ -145,6 +145,7 @@ def test_both_precisions_give_the_same_and_stay_what_they_are(case):
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
 def test_a_compiled_layer_gives_what_the_layer_gives(case):
     layer, x = made(case), inputs(case)
     if list(analog_layers(layer)):
