@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cosim.engines import Op, SimulationError, Tran
+from cosim.engines.base import Limits
 from cosim.engines.ngspice_batch import NgspiceBatch, program_version
-from cosim.engines.process import Limits
 from cosim.engines.vacask import Vacask
 from netlists.spice import B, C, I, Ic, R
 from tests.reference_circuits import DIVIDER, RC_RAMP, VERILOG_A, netlist
