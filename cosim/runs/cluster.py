@@ -77,8 +77,8 @@ class _Flow:
 
     def room(self) -> int:
         """How many more jobs the cluster should have."""
-        threads = max(1, sum(self._client.nthreads().values()))
-        return max(0, AHEAD * threads - len(self._out)) * self._size()
+        threads = sum(self._client.nthreads().values())  # pyright: ignore[reportAttributeAccessIssue]
+        return max(0, AHEAD * max(1, threads) - len(self._out)) * self._size()
 
     def add(self, task: Task) -> None:
         self._waiting.append(task)
@@ -136,7 +136,7 @@ def _client(cluster: "str | Client", workers: int) -> "tuple[Client, list[Any]]"
                 f"no Dask scheduler answers at {cluster!r}: {error}", hint="an address looks like tcp://host:8786"
             ) from None
         return client, [client]
-    started = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+    started = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0")
     client = Client(started)
     return client, [client, started]
 

@@ -73,7 +73,7 @@ class Work:
 
 
 class Chooser:
-    """Of several engines, the one that has been the fastest for jobs of the same kind: each is tried TRIALS times first.
+    """Of several engines, the one that has been the fastest for jobs of the same kind; each is tried TRIALS times.
 
     The kind of a job is its analysis, the order of magnitude of its netlist and, for a transient, of its steps. The
     shortest run counts, because others share the machine.

@@ -116,7 +116,7 @@ class Crew:
         while True:
             for worker in self._workers:
                 yield from self._feed(worker)
-            if not any(worker.given for worker in self._workers):
+            if self._finished():
                 return
             ready = wait([worker.connection for worker in self._workers], timeout=1.0)
             for place, worker in enumerate(self._workers):
@@ -126,6 +126,11 @@ class Crew:
                     yield from self._replace(place, "did not answer")
                 if self._workers[place].old and not self._workers[place].given:
                     yield from self._replace(place, "")
+
+    def _finished(self) -> bool:
+        """Whether nothing is left: a worker that could take a task was offered none."""
+        free = any(worker.greeted and not worker.old for worker in self._workers)
+        return free and not self._again and not any(worker.given for worker in self._workers)
 
     def _hear(self, place: int, worker: Worker) -> Iterator[Done]:
         before = worker.heard
@@ -178,8 +183,9 @@ class Crew:
     def end(self) -> None:
         """End every process in order, and by force what has not ended in time."""
         for worker in self._workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.connection.close()  # one that is idle takes this for the end
+            if worker.given:
+                worker.process.terminate()
         deadline = time.monotonic() + LEAVE
         for worker in self._workers:
             try:

@@ -79,6 +79,7 @@ def _watch(parent: int) -> None:
 
 
 def _leave(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(0)
 
 
