@@ -15,9 +15,11 @@ if TYPE_CHECKING:
         set_fidelity,
         set_frame,
     )
-    from cosim.runs import run_many
+    from cosim.runs import Cache, run_each, run_many
+    from cosim.sweeps import sweep
 
 __all__ = [
+    "Cache",
     "Certificate",
     "analog_summary",
     "calibrate_ranges",
@@ -26,23 +28,29 @@ __all__ = [
     "convert_to_digital",
     "hardware",
     "program",
+    "run_each",
     "run_many",
     "set_fidelity",
     "set_frame",
+    "sweep",
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"} | dict.fromkeys(
-    (
-        "analog_summary",
-        "calibrate_ranges",
-        "convert_to_analog",
-        "convert_to_digital",
-        "program",
-        "set_fidelity",
-        "set_frame",
-    ),
-    "convert",
+_HOME = (
+    {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
+    | dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
+    | dict.fromkeys(
+        (
+            "analog_summary",
+            "calibrate_ranges",
+            "convert_to_analog",
+            "convert_to_digital",
+            "program",
+            "set_fidelity",
+            "set_frame",
+        ),
+        "convert",
+    )
 )
 
 

@@ -21,7 +21,7 @@ INSIDE_COSIM = [
     {"engines"},
     {"runs", "calibration", "doctor", "plots"},
     {"twins"},
-    {"circuits", "hardware"},
+    {"circuits", "hardware", "sweeps"},
     {"layers"},
     {"convert"},
     {"certification"},

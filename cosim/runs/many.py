@@ -50,6 +50,7 @@ def run_each(
     progress: Report | bool | None = None,
     cache: Cache | None = None,
     cluster: "str | Client | None" = None,
+    total: int | None = None,
 ) -> Iterator[tuple[int, Answer]]:
     """Run every (netlist, analysis) and give (its number, its answer) as they come; `jobs` is read as needed.
 
@@ -60,7 +61,8 @@ def run_each(
     else in worker processes. With `cluster` they run on Dask instead: "local", the address of a scheduler, or a Client;
     the environment variable DASK_SCHEDULER_ADDRESS is used without one. `cache` answers what it knows, and keeps every
     answer at once, so that a call that was killed resumes where it was. `progress` is called with (done, all); True
-    draws a bar. Ctrl-C ends every simulator that this call has started.
+    draws a bar; `total` is the number of jobs where they cannot be counted. Ctrl-C ends every simulator that this call
+    has started.
     """
     count = available_cpus() if workers is None else workers
     if count < 1:
@@ -68,8 +70,8 @@ def run_each(
     engines = (engine,) if isinstance(engine, Engine) else tuple(engine)
     if not engines:
         raise ValueError("run_many needs an engine, got none")
-    total = len(jobs) if isinstance(jobs, Sized) else 0
-    return _each(jobs, Work(engines, cache), count if not total else min(count, total), total, progress, cluster)
+    number = total or (len(jobs) if isinstance(jobs, Sized) else 0)
+    return _each(jobs, Work(engines, cache), min(count, number or count), number, progress, cluster)
 
 
 def _each(
