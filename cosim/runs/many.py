@@ -106,7 +106,7 @@ def _here(
 
     def enough() -> bool:
         spent = time.monotonic() - start
-        remaining = spent / answered * (total - answered) if answered and total else spent * 10
+        remaining = spent / max(answered, 1) * (total - answered) if total else 10 * spent
         return can_leave and spent > LOOK and remaining > WORTH
 
     can_leave = sendable(work.engines)
