@@ -148,20 +148,23 @@ class Crew:
         """Keep a worker in work: one batch and the next for short jobs, one job at a time for long ones."""
         if worker.old or not worker.greeted or (worker.given and worker.given[0].index in self._lost):
             return
-        size = max(1, min(LONGEST, int(BATCH / max(self._seconds, 1e-9))))
-        if self._again:
-            batch = [] if worker.given else [self._again.popleft()]
-        else:
-            batch = list(islice(self._tasks, size)) if len(worker.given) <= (size if size > 1 else 0) else []
-        try:
-            if batch:
+        while batch := self._batch(len(worker.given)):
+            try:
                 worker.give(batch)
-        except Exception as error:
-            if len(batch) > 1:
-                self._again.extend(batch)
-            else:
+                return
+            except Exception as error:
+                if len(batch) > 1:
+                    self._again.extend(batch)
+                    continue
                 failed = SimulationError(f"the job could not be sent to a worker: {type(error).__name__}: {error}")
                 yield Done(batch[0].index, failed)
+
+    def _batch(self, given: int) -> list[Task]:
+        """What to send to a worker that has `given` tasks."""
+        size = max(1, min(LONGEST, int(BATCH / max(self._seconds, 1e-9))))
+        if self._again:
+            return [] if given else [self._again.popleft()]
+        return list(islice(self._tasks, size)) if given <= (size if size > 1 else 0) else []
 
     def _replace(self, place: int, why: str) -> Iterator[Done]:
         """A new worker in the place of one that is old (`why` is empty) or lost."""
