@@ -43,8 +43,6 @@ class Plan:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ValueError(f"sweep needs at least one sample, got samples={self.samples!r}")
-        if both := sorted(set(self.grid) & set(self.vary)):
-            raise ValueError(f"sweep cannot both step through and vary {', '.join(both)}")
         for path, values in self.grid.items():
             field_at(self.base, path)
             if len(values) == 0 or len(set(values)) != len(values):
@@ -71,12 +69,10 @@ class Plan:
             found.append(params)
         return found
 
-    def drawn(self, params: Any, number: int) -> tuple[Any, dict[str, float], np.random.Generator]:
-        """The parameters of a sample around `params`, what was drawn, and the generator as it is then."""
+    def draw(self, params: Any, number: int) -> tuple[dict[str, float], np.random.Generator]:
+        """What varies in a sample, drawn around its values in `params`, and the generator as it is then."""
         rng, values = generator(self.seed, number), {}
         for path, variation in self.vary.items():
             owner, name = field_at(params, path)
             values[path] = variation.draw(getattr(owner, name), rng)
-        for path, value in values.items():
-            params = with_value(params, path, value)
-        return params, values, rng
+        return values, rng

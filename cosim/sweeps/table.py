@@ -10,7 +10,7 @@ from cosim.engines import trust
 from cosim.engines.base import Analysis, SimulationError
 from cosim.provenance import revision, versions
 from cosim.runs import Answer, Job
-from cosim.settings import field_at, flatten
+from cosim.settings import field_at, flatten, with_value
 from cosim.sweeps.measures import Measure, Values, evaluate, sample, standard, unit_of
 from cosim.sweeps.plan import Plan
 from cosim.waveforms import Waveforms
@@ -54,9 +54,12 @@ class Table:
 
     def _job(self, index: int) -> Job:
         point, number = divmod(index, self._plan.samples)
-        params, drawn, rng = self._plan.drawn(self._params[point], number)
+        params = self._params[point]
+        drawn, rng = self._plan.draw(params, number)
         for path, value in drawn.items():
             self._drawn[path][index] = value
+        for path, value in drawn.items():
+            params = with_value(params, path, value)
         return self._plan.build(params, rng)
 
     def _begin(self, netlist: Netlist, analysis: Analysis) -> None:

@@ -105,6 +105,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     parts = [" · ".join(f"{name} {value}" for name, value in machine().items())]
+    print(parts[0], flush=True)
     for title, engine, jobs in (
         (f"{options.points} operating points, ngspice-shared", "ngspice-shared", dividers(options.points)),
         (f"{options.transients} transients of 1,000 points, ngspice-shared", "ngspice-shared",
@@ -112,10 +113,10 @@ def main() -> None:
         (f"{options.processes} operating points, ngspice", "ngspice", dividers(options.processes)),
     ):  # fmt: skip
         parts.append(table(title, measure(engine, jobs, options.rounds)))
+        print("\n" + parts[-1], flush=True)
     text = "\n\n".join(parts)
     options.folder.mkdir(parents=True, exist_ok=True)
     (options.folder / "runs.md").write_text(text + "\n")
-    print(text)
 
 
 if __name__ == "__main__":
