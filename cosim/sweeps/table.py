@@ -121,7 +121,7 @@ class Table:
         for name, values in self._numbers.items():
             more = (self._axis,) if values.ndim == 2 else ()
             units = self._units.get(name.removeprefix("re ").removeprefix("im "), "")
-            data[name] = ((*dims, *more), values.reshape(*shape, *values.shape[1:]), {"units": units})
+            data[name] = ((*dims, *more), values.reshape((*shape, *values.shape[1:])), {"units": units})
         for path, values in self._drawn.items():
             data[f"drawn {path}"] = (dims, values.reshape(shape), {"units": _unit(plan.base, path)})
         data |= {name: (dims, values.reshape(shape)) for name, values in self._texts.items()}
