@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         set_fidelity,
         set_frame,
     )
+    from cosim.cosimulation import STOP, cosimulate, replay
     from cosim.runs import Cache, run_each, run_many
     from cosim.sweeps import sweep
 
 __all__ = [
+    "STOP",
     "Cache",
     "Certificate",
     "analog_summary",
@@ -26,8 +28,10 @@ __all__ = [
     "certify",
     "convert_to_analog",
     "convert_to_digital",
+    "cosimulate",
     "hardware",
     "program",
+    "replay",
     "run_each",
     "run_many",
     "set_fidelity",
@@ -36,21 +40,20 @@ __all__ = [
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = (
-    {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
-    | dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
-    | dict.fromkeys(
-        (
-            "analog_summary",
-            "calibrate_ranges",
-            "convert_to_analog",
-            "convert_to_digital",
-            "program",
-            "set_fidelity",
-            "set_frame",
-        ),
-        "convert",
-    )
+_HOME = {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
+_HOME |= dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
+_HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
+_HOME |= dict.fromkeys(
+    (
+        "analog_summary",
+        "calibrate_ranges",
+        "convert_to_analog",
+        "convert_to_digital",
+        "program",
+        "set_fidelity",
+        "set_frame",
+    ),
+    "convert",
 )
 
 

@@ -63,10 +63,6 @@ def sweep(
 
 def save(dataset: "xr.Dataset", path: Path | str) -> None:
     """Write a sweep as netCDF (HDF5); `xarray.open_dataset` reads it."""
-    try:
-        import h5netcdf  # noqa: F401
-    except ImportError:
-        raise ValueError("writing netCDF needs h5netcdf: pip install 'memspice[netcdf]'") from None
     dataset.to_netcdf(path, engine="h5netcdf")
 
 
