@@ -1,7 +1,7 @@
 """Many simulations at once: one answer or one error per job."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Generator, Iterable, Iterator, Sequence, Sized
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ def run_each(
     cache: Cache | None = None,
     cluster: "str | Client | None" = None,
     total: int | None = None,
-) -> Iterator[tuple[int, Answer]]:
+) -> Generator[tuple[int, Answer], None, None]:
     """Run every (netlist, analysis) and give (its number, its answer) as they come; `jobs` is read as needed.
 
     A job that fails, for whatever reason, gives a SimulationError in its place; a run's time limit is its engine's. Of
@@ -81,7 +81,7 @@ def _each(
     total: int,
     progress: Report | bool | None,
     cluster: "str | Client | None",
-) -> Iterator[tuple[int, Answer]]:
+) -> Generator[tuple[int, Answer], None, None]:
     if len(work.engines) > 1:
         for engine in work.engines:
             engine.version()  # one that is missing would look like one that is slow

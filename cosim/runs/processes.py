@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
@@ -87,7 +87,7 @@ class Worker:
 
 def in_processes(
     tasks: Iterator[Task], work: Work, workers: int, *, recycle: int = RECYCLE, growth: int = GROWTH
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """Answers as they come; when the iterator is closed or interrupted, every process is ended within 2 s."""
     crew = Crew(tasks, work, workers, (recycle, growth))
     try:

@@ -11,7 +11,7 @@ from cosim.engines import Analysis, Engine, Op, SimulationError
 from cosim.engines.base import Limits
 from cosim.runs import Job
 from cosim.waveforms import Waveforms
-from netlists.spice import R
+from netlists.spice import Netlist, R
 from tests.reference_circuits import netlist
 
 HOARD: list[bytes] = []
@@ -26,7 +26,7 @@ class Actor(Engine):
     def version(self) -> str:
         return self.name
 
-    def run(self, netlist, analysis: Analysis) -> Waveforms:
+    def run(self, netlist: Netlist, analysis: Analysis) -> Waveforms:
         time.sleep(self.delay)
         match netlist.title:
             case "die":
@@ -42,7 +42,9 @@ class Actor(Engine):
                 raise SimulationError("refused", deck="the deck", hint="the hint")
             case "torch?":
                 return self._answer(netlist, analysis, float("torch" in sys.modules))
-        return self._answer(netlist, analysis, netlist.elements[0].r)
+        first = netlist.elements[0]
+        assert isinstance(first, R)
+        return self._answer(netlist, analysis, first.r)
 
     def _answer(self, netlist, analysis: Analysis, value: float) -> Waveforms:
         signals = {"v(b)": np.array([value])}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cosim.engines import Dc, Op, Options, SimulationError
-from cosim.runs import Cache, CacheWarning, run_many
+from cosim.runs import Answer, Cache, CacheWarning, run_many
 from cosim.runs.entries import CorruptEntry, decode, encode
 from cosim.runs.jobs import Task, Work
 from cosim.waveforms import Waveforms
@@ -31,6 +31,11 @@ class Counter(Actor):
         return super().run(netlist, analysis)
 
 
+def value(answer: Answer) -> float:
+    assert isinstance(answer, Waveforms), answer
+    return answer.value("v(b)")
+
+
 def ask(cache: Cache, engine: Actor, one=None):
     return Work((engine,), cache).do(Task(0, one or job())).answer
 
@@ -43,7 +48,7 @@ def test_the_second_time_nothing_is_simulated(tmp_path):
     cache, engine = Cache(tmp_path), Counter()
     first, second = (run_many([job(r=float(i + 1)) for i in range(5)], engine, cache=cache) for _ in range(2))
     assert engine.runs == 5
-    assert [a.value("v(b)") for a in first] == [a.value("v(b)") for a in second] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [value(a) for a in first] == [value(a) for a in second] == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_a_corrupt_entry_is_reported_and_simulated_again(tmp_path, damage):
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     with pytest.warns(CacheWarning, match="is corrupt"):
-        assert ask(cache, engine).value("v(b)") == 1.0
+        assert value(ask(cache, engine)) == 1.0
     assert engine.runs == 2 and path.read_bytes() == whole
 
 
@@ -165,7 +170,8 @@ def test_abandoned_parts_are_removed_and_fresh_ones_left_alone(tmp_path):
     old, fresh = tmp_path / "ab" / "old.part", tmp_path / "ab" / "fresh.part"
     for path in (old, fresh):
         path.write_bytes(b"half")
-    os.utime(old, (time.time() - 7200,) * 2)
+    long_ago = time.time() - 7200
+    os.utime(old, (long_ago, long_ago))
     cache.shrink()
     assert not old.exists() and fresh.exists()
 
@@ -175,7 +181,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_and_no_answer(tmp_path)
     engine = Counter()
     with pytest.warns(CacheWarning, match="could not be kept"):
         answer = ask(Cache(tmp_path / "file"), engine)
-    assert answer.value("v(b)") == 1.0
+    assert value(answer) == 1.0
 
 
 SHARER = """

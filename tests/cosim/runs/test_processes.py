@@ -80,7 +80,7 @@ def test_workers_that_grow_are_replaced():
 
 
 def test_workers_are_new_programs_and_not_forks_of_one_that_runs_torch():
-    torch.ones(100, 100) @ torch.ones(100, 100)
+    assert (torch.ones(100, 100) @ torch.ones(100, 100)).sum() == 1e6
     (done,) = answers([job("torch?")], workers=1)
     assert isinstance(done.answer, Waveforms) and done.answer.value("v(b)") == 0.0
 
