@@ -21,7 +21,7 @@ INSIDE_COSIM = [
     {"engines"},
     {"runs", "calibration", "cosimulation", "doctor", "plots"},
     {"twins"},
-    {"circuits", "hardware"},
+    {"circuits", "hardware", "sweeps"},
     {"layers"},
     {"convert"},
     {"conductances", "exchange"},
