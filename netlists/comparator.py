@@ -20,7 +20,7 @@ is high it flows through the cross-coupled pair, which regenerates w with the ti
 tau = c_load/(sqrt(beta i_tail) - 1/r_load). continuous: no clock; the input pair has i_tail and the cross-coupled pair
 i_cross for good, and w jumps at u = ±v_hysteresis. The supply current does not depend on the signals.
 
-Transistors are static (level 1); capacitances are those drawn, c_clk at each clock input, and C_TAIL at t, x and the
+Transistors are static (level 1); capacitances are those drawn, c_clk at each clock input, and c_tail at t, x and the
 tail, where R_LEAK stands for the subthreshold current that level 1 does not have. The bias of the tail
 is ideal.
 """
@@ -55,7 +55,6 @@ STEERING = NmosParams(w=20e-6, vto=0.2)
 """Clock transistors of the same flavour (ours)."""
 SINK = NmosParams(w=30e-6, vto=0.2)
 """Tail of the same flavour: 0.1 V of overdrive at 100 µA (ours)."""
-C_TAIL: Farad = 1e-15
 R_LEAK: Ohm = 1e9
 
 
@@ -75,6 +74,8 @@ class ComparatorParams:
     """Capacitance of each output."""
     c_clk: Annotated[Farad, NONNEGATIVE] = 5e-15
     """Capacitance of each clock input."""
+    c_tail: Annotated[Farad, POSITIVE] = 0.5e-15
+    """Capacitance where sources meet; the tail jumps with each edge of the clock, and its charge passes the pairs."""
     pair: NmosParams = LOW_THRESHOLD
     """Each transistor of both pairs."""
     steering: NmosParams = STEERING
@@ -178,7 +179,7 @@ def build(p: ComparatorParams, *, view: View = "spice", name: str = "comparator"
     for node in ("q", "qb"):
         elements += [R(node, "vdd", node, p.r_load), C(node, node, "0", p.c_load)]
     for node in ("t", "x", "tail")[: 3 if p.mode == "latch" else 2]:
-        elements += [C(node, node, "0", C_TAIL), R(node, node, "0", R_LEAK)]
+        elements += [C(node, node, "0", p.c_tail), R(node, node, "0", R_LEAK)]
     if p.mode == "latch":
         elements += [nmos("track", "t", "clkb", "tail", p.steering), nmos("latch", "x", "clk", "tail", p.steering)]
         elements += _sink("tail", "tail", p.i_tail, p, view)
@@ -214,6 +215,6 @@ def testbench(p: ComparatorParams, overdrive: Stimulus | float, *, view: View = 
             *clock(p),
             X("dut", PORTS, "comparator"),
         ),
-        probes=("v(inp)", "v(q)", "v(qb)", "v(clk)", "i(vdd)", "i(vclk)", "i(vclkb)"),
+        probes=("v(inp)", "v(q)", "v(qb)", "v(clk)", "v(clkb)", "i(vdd)", "i(vin)", "i(vclk)", "i(vclkb)"),
         subckts=(build(p, view=view),),
     )
