@@ -12,9 +12,10 @@ import netlists.lif
 import netlists.opamp
 import netlists.tcam
 import netlists.tia
+import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import comparator, integrator, lif, opamp, tcam, tia
+from cosim.twins import comparator, integrator, lif, opamp, tcam, tia, wta
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -93,4 +94,5 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.comparator.ComparatorParams(), netlists.comparator, comparator, comparator.Comparator
     ),
     "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
+    "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
 }

@@ -307,10 +307,12 @@ def calibrate(p: ComparatorParams, engine: Engine) -> Record:
 
 def _results(p: ComparatorParams, twin: Comparator, waves: Waveforms) -> dict[str, float]:
     """Energy per comparison, from supply and clock; of a latch also the time constant and the resolution."""
-    sources = {"vdd": p.v_dd, "vclk": "v(clk)", "vclkb": "v(clkb)"}
-    energy = supplied(waves, sources, start=cycle(p)) / len(LEVELS)
+    energy = supplied(waves, {"vdd": p.v_dd}, start=cycle(p)) / len(LEVELS)
     if p.mode == "continuous":
         return {"energy_per_second": energy / cycle(p)}
+    # A driver takes charge from its rail when the clock rises and wastes it when the clock falls; clkb does as clk.
+    edge = cycle(p) + p.t_track
+    energy += 2 * supplied(waves, {"vclk": p.v_dd}, edge - p.edge, edge + p.edge)
     return {"energy_per_comparison": energy, "regeneration_time_constant": float(twin.fit.tau), "resolution": twin.resolution}
 
 

@@ -115,11 +115,13 @@ def _results(p: TcamParams, fit: TcamFit, engine: Engine) -> dict[str, float]:
     stop = recharge + 2 * p.t_pre
     waves = engine.run(netlist, _transient(p, stop))
     begin = p.t_pre - 4 * p.edge
-    # A driver gives energy when its line rises and wastes what comes back when it falls.
-    line = supplied(waves, {"vpre": p.v_pre}, begin) + supplied(waves, {"vpc": "v(pc)"}, recharge + p.edge)
-    search = supplied(waves, {"vhigh": "v(high)"}, begin, recharge - p.edge)
+    # A driver takes charge from its rail when its line rises and wastes it when the line falls.
+    line = supplied(waves, {"vpre": p.v_pre}, begin) + supplied(waves, {"vpc": p.v_boost}, recharge + p.edge)
+    search = supplied(waves, {"vhigh": p.v_search}, begin, recharge - p.edge)
     strobe = p.t_pre + p.t_sense - tcam.SENSE.edge
-    sources = {"vdd": tcam.SENSE.v_dd, "vclk": "v(clk)", "vclkb": "v(clkb)"}
+    sense = supplied(waves, {"vdd": tcam.SENSE.v_dd}, strobe, strobe + tcam.SENSE.t_latch)
+    # clkb rises as clk does, but after the decision.
+    sense += 2 * supplied(waves, {"vclk": tcam.SENSE.v_dd}, strobe, strobe + tcam.SENSE.t_latch)
     margins = {f"v_{k}_mismatches": level for k, level in enumerate(levels)}
     return margins | {
         "v_ref": twin.v_ref,
@@ -127,7 +129,7 @@ def _results(p: TcamParams, fit: TcamFit, engine: Engine) -> dict[str, float]:
         "energy_per_search": line + search,
         "energy_per_search_match_line": line,
         "energy_per_search_lines": search,
-        "energy_per_sense": supplied(waves, sources, strobe, strobe + tcam.SENSE.t_latch),
+        "energy_per_sense": sense,
     }
 
 
