@@ -23,6 +23,7 @@ bench: setup
 	@mkdir -p $(BENCH)
 	@$(PYTHON) -m tests.bench.crossbar --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.transient --sides 8 16 32 | tee $(BENCH)/transient.md
+	@$(PYTHON) -m tests.bench.tcam --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.line_training --short 30 --steps 300 | tee $(BENCH)/line_training.md
 
 calibrate: setup

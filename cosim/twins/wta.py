@@ -115,7 +115,7 @@ class Wta(Twin[WtaParams, WtaFit]):
     def resolution(self, share: One = 0.9) -> One:
         """Relative lead of one input over all others, at i_mean, with which it takes `share`: by bisection."""
         low, high = 0.0, 1.0
-        for _ in range(50):
+        for _ in range(30):
             lead = (low + high) / 2
             i = torch.full((self.p.inputs,), self.p.i_mean, dtype=torch.float64)
             i[0] *= 1 + lead
