@@ -25,7 +25,7 @@ tail, where R_LEAK stands for the subthreshold current that level 1 does not hav
 is ideal.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import asin, sin, sqrt
 from typing import Annotated, Literal
 
@@ -192,7 +192,9 @@ def build(p: ComparatorParams, *, view: View = "spice", name: str = "comparator"
 def _sink(name: str, node: str, i: Ampere, p: ComparatorParams, view: View) -> tuple[Element, Element]:
     """A saturated transistor that takes the current i out of the node, and its bias."""
     bias = p.sink.vto + sqrt(2 * i * p.sink.l / (p.sink.kp * p.sink.w))
-    return transistor(f"sink_{name}", (node, f"bias_{name}", "0", "0"), p.sink, view), V(name, f"bias_{name}", "0", bias)
+    return transistor(f"sink_{name}", (node, f"bias_{name}", "0", "0"), p.sink, view), V(
+        name, f"bias_{name}", "0", bias
+    )
 
 
 def clock(p: ComparatorParams) -> tuple[Element, ...]:

@@ -13,8 +13,8 @@ r"""Word of a ternary content-addressable memory: 2T2R cells on a match line tha
 
 A query bit +1 raises sl, -1 raises slb, 0 (masked) neither. A stored +1 has its low-resistance state in g[1], a stored
 -1 in g[0], and 0 (don't care) nowhere: just the cells where stored times query is -1 conduct. With k of n such cells
-v decays with tau(k) = C/(k/(1/g_lrs + r_on) + (n - k)/(1/g_hrs + r_on)), and v(t_sense) is compared with v_ref: match if
-above. A branch that is off holds c_mid behind its memristor: fast behind g_lrs, where it adds to C, slow behind g_hrs.
+v decays with tau(k) = C/(k/(1/g_lrs + r_on) + (n - k)/(1/g_hrs + r_on)), and v(t_sense) above v_ref is a match.
+A branch that is off holds c_mid behind its memristor: fast behind g_lrs, where it adds to C, slow behind g_hrs.
 
 The transistors conduct as level 1 says; their capacitances are c_mid at the drains, c_gate at the search lines and
 c_pre from the gate of the precharge transistor to ml, which pulls ml down when the precharge ends.
@@ -183,7 +183,8 @@ def testbench(
 ) -> Netlist:
     """One search: precharge from the operating point, `query` (+1, -1, 0) at t_pre; probes v(ml) and currents.
 
-    The next precharge follows at `recharge`, if given. With `sense` a latch compares ml with v_ref from t_sense on: v(q) - v(qb) is positive for a match.
+    The next precharge follows at `recharge`, if given. With `sense` a latch compares ml with v_ref from t_sense on:
+    v(q) - v(qb) is positive for a match.
     """
     dut, subckt = word(p, "", query, g, view=view)
     elements, subckts, probes = [*drives(p, recharge), dut], [subckt], list(PROBES)

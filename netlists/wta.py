@@ -52,7 +52,9 @@ class WtaParams:
     def __post_init__(self) -> None:
         validate(self)
         if not self.transistor.lam > 0:
-            raise ValueError(f"WtaParams.transistor.lam must be positive, or v_k has no end; got {self.transistor.lam!r}")
+            raise ValueError(
+                f"WtaParams.transistor.lam must be positive, or v_k has no end; got {self.transistor.lam!r}"
+            )
         if not self.v_common < self.v_dd / 2:
             raise ValueError(
                 f"WtaParams.i_mean must leave c below half of v_dd: c would be at {self.v_common!r} V; widen transistor"

@@ -3,8 +3,8 @@
     v_k = (2 i_k/(beta (c - v_t)²) - 1)/lam,        out_k = beta/2 (1 + lam (v_dd - c)) (v_k - c - v_t(c))²₊
     Σ out = i_bias (1 + lam c)
 
-The difference of the sums falls as c rises, so bisection finds c; one Newton step after it carries the gradient. Only cells whose v_k is
-far above c count, and their transistors are saturated. Currents that pass a change of leader wait delay_charge/i.
+The difference of the sums falls as c rises, so bisection finds c; one Newton step after it carries the gradient. Only
+cells whose v_k is far above c count, and their transistors are saturated. A change of leader takes delay_charge/i.
 """
 
 from dataclasses import asdict, dataclass
@@ -204,14 +204,16 @@ def swap(p: WtaParams, i: Ampere, lead: One) -> tuple[Netlist, Tran, Second]:
 
 
 def swap_delay(p: WtaParams, engine: Engine, i: Ampere, lead: One) -> tuple[Second, Waveforms, Second]:
-    """Time (s) from the change of `swap` to half of i_bias in the second output; the waveforms; the moment of change."""
+    """Time (s) from the change of `swap` to half of the bias in the second output; waveforms; moment of change."""
     netlist, tran, change = swap(p, i, lead)
     waves = engine.run(netlist, tran)
     circuit = _circuit(p, waves)
     after = waves.time > change
     reached = np.nonzero(after & (circuit[:, 1] > circuit.sum(1) / 2))[0]
     if not reached.size:
-        raise ValueError(f"the second input never takes half of i_bias at a lead of {lead!r}; it must exceed resolution")
+        raise ValueError(
+            f"the second input never takes half of i_bias at a lead of {lead!r}; it must exceed resolution"
+        )
     k = reached[0]
     ratio = circuit[k - 1 : k + 1, 1] / circuit[k - 1 : k + 1].sum(1)
     return float(np.interp(0.5, ratio, waves.time[k - 1 : k + 1])) - change, waves, change

@@ -42,7 +42,7 @@ def test_shares_are_those_of_the_square_law(ngspice: Engine) -> None:
         threshold = m.vto + m.gamma * (np.sqrt(m.phi + c) - np.sqrt(m.phi))
         return beta / 2 * (1 + m.lam * (p.v_dd - c)) * np.maximum(v - c - threshold, 0) ** 2
 
-    c = brentq(lambda c: out(c).sum() - p.i_bias, 0.6, 0.9, xtol=1e-15)
+    c = float(np.asarray(brentq(lambda c: out(c).sum() - p.i_bias, 0.6, 0.9, xtol=1e-15)))
     # i_bias is known to 0.2 % (its transistor's c), and shares move by a fraction of that.
     np.testing.assert_allclose(shares(ngspice, p, currents), out(c) / out(c).sum(), rtol=0, atol=1e-3)
     spice = shares(ngspice, p, currents, "spice")

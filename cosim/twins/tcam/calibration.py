@@ -21,7 +21,7 @@ from netlists.transistors import View
 SAMPLES = 60
 """Times at which a match line is looked at, from the end of the edge on."""
 VIEW: View = "veriloga"
-"""A word has hundreds of transistors, and compiled ones are ten times as fast; both views are held together by a test."""
+"""A word has hundreds of transistors, and compiled ones are ten times as fast; a test holds the views together."""
 WINDOW: One = 2.5
 """Length of the bench in units of t_sense."""
 

@@ -62,9 +62,7 @@ def conductances(p: TcamParams, stored: Float[Tensor, "*word cell"]) -> Float[Te
     return torch.where(low, stored.new_tensor(p.g_lrs), stored.new_tensor(p.g_hrs))
 
 
-def mismatches(
-    stored: Float[Tensor, "word cell"], query: Float[Tensor, "batch cell"]
-) -> Float[Tensor, "batch word"]:
+def mismatches(stored: Float[Tensor, "word cell"], query: Float[Tensor, "batch cell"]) -> Float[Tensor, "batch word"]:
     """Number of cells that disagree: stored times query is -1."""
     up, down = _sides(query)
     return up @ (stored == -1).to(query).T + down @ (stored == 1).to(query).T
@@ -83,9 +81,7 @@ def load(fit: TcamFit, g: Float[Tensor, "word cell 2"], query: Float[Tensor, "ba
 
     r = 1 / g
     off = 2 * query.shape[-1] - (up + down).sum(-1, keepdim=True).expand(-1, g.shape[0])
-    return Load(
-        selected(1 / (r + fit.r_on)), off, r.sum((1, 2)) - selected(r), (r**2).sum((1, 2)) - selected(r**2)
-    )
+    return Load(selected(1 / (r + fit.r_on)), off, r.sum((1, 2)) - selected(r), (r**2).sum((1, 2)) - selected(r**2))
 
 
 def uniform(p: TcamParams, fit: TcamFit, k: Float[Tensor, "*batch"]) -> Load:

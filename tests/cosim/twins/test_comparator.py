@@ -52,7 +52,9 @@ def test_resolution_is_where_the_delay_is_the_time_to_decide() -> None:
 
 
 def test_zero_overdrive_never_decides_and_wrong_ends_never_come() -> None:
-    times = regeneration_time(FIT, torch.tensor([0.0, 0.1, 0.1], dtype=FLOAT), torch.tensor([0.2, 0.5, 0.05], dtype=FLOAT))
+    times = regeneration_time(
+        FIT, torch.tensor([0.0, 0.1, 0.1], dtype=FLOAT), torch.tensor([0.2, 0.5, 0.05], dtype=FLOAT)
+    )
     assert times.tolist() == [np.inf, np.inf, 0.0]
 
 
@@ -102,7 +104,7 @@ def test_continuous_twin_has_the_hysteresis_of_the_closed_form() -> None:
     p = ComparatorParams(mode="continuous")
     steps = torch.linspace(0.04, 0.05, 21, dtype=FLOAT)
     u = torch.cat([-torch.ones(1, dtype=FLOAT), steps, -steps])
-    w, _ = Comparator(p, ComparatorFit.ideal(p))(u[None], 1e-9)
+    w, _ = Comparator(p, ComparatorFit.ideal(p))(u[None], 0.6e-9)
     flips = np.nonzero(np.diff(np.sign(w[0].numpy())))[0] + 1
     # Steps are 0.5 mV, and leaving the fold takes one or two of them.
     np.testing.assert_allclose(u[flips].numpy(), [p.v_hysteresis, -p.v_hysteresis], rtol=0, atol=1.5e-3)
