@@ -167,7 +167,7 @@ def main() -> None:
         for cells, ratio in SAMPLED:
             worst, agree, count = in_ngspice(params(cells, ratio), spread, engine, generator)
             samples.append(f"| {cells} | {ratio:g} | {100 * spread:g} % | {100 * worst:.2f} % | {agree} of {count} |")
-    text = [f"# Search errors of ternary memories\n\n{(__doc__ or '').partition(chr(10) * 2)[2]}"]
+    text = [f"# Search errors of ternary memories\n\n{(__doc__ or '').partition(chr(10) * 2)[2]}\n"]
     text += [f"Written by `python -m tests.bench.tcam`; {WORDS} words and as many mismatched ones per case, "]
     text += ["so that found rates below 0.01 % show as 0. In the figure crosses and dashed lines are without offset, "]
     text += ["points and full lines with 10 mV; the dotted line is half an error.\n\n![error rates](tcam.png)\n\n"]
