@@ -6,13 +6,16 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.comparator
 import netlists.integrator
 import netlists.lif
 import netlists.opamp
+import netlists.tcam
 import netlists.tia
+import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif, opamp, tia
+from cosim.twins import comparator, integrator, lif, opamp, tcam, tia, wta
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -87,4 +90,9 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "comparator": Circuit.of(
+        netlists.comparator.ComparatorParams(), netlists.comparator, comparator, comparator.Comparator
+    ),
+    "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
+    "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
 }
