@@ -47,7 +47,7 @@ def bench(p: LifParams) -> Netlist:
     """Neurons side by side, each with its own constant current and supply, from rest.
 
     The one below threshold shows `tau` and `r`; the latencies of the others `v_threshold` and `delay`, their intervals
-    `t_refractory`, and the lowest membrane voltages between spikes `v_reset` and `r_reset`.
+    `t_refractory` and `stretch`, and the lowest membrane voltages between spikes `v_reset` and `r_reset`.
     """
     elements: list[Element] = []
     for k, level in enumerate(currents(p)):
@@ -109,7 +109,7 @@ def _residual(p: LifParams, fit: LifFit, seen: _Observed) -> np.ndarray:
     return np.concatenate(
         [
             (rise(at_onset) + fit.delay) / seen.latency - 1,
-            (rise(v_held) + fit.t_refractory) / seen.interval - 1,
+            (rise(v_held) + fit.t_refractory / (1 - fit.stretch * seen.i)) / seen.interval - 1,
             (v_held - seen.v_held) / p.v_threshold,
             (quiet - seen.quiet) / p.v_threshold / np.sqrt(len(quiet)),
         ]
@@ -121,7 +121,9 @@ def calibrate(p: LifParams, engine: Engine) -> Record:
     netlist, tran = bench(p), analysis(p)
     waves = engine.run(netlist, tran)
     seen = _observe(p, waves)
-    scale = np.array([p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory])
+    scale = np.array(
+        [p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory, 1 / p.i_max]
+    )
     first = asdict(LifFit.ideal(p))
 
     def decode(x: np.ndarray) -> LifFit:
@@ -136,7 +138,7 @@ def calibrate(p: LifParams, engine: Engine) -> Record:
         circuit="lif",
         params=asdict(p),
         fit=asdict(fit),
-        digest=netlist.digest,
+        digest=waves.digest,
         engine=waves.engine,
         analysis=repr(tran),
         bench=_judged(error),

@@ -1,7 +1,7 @@
 """The LIF neuron as equations: exact exponentials between events, in continuous time and in time steps.
 
 tau dv/dt = r i - v                              until v = v_threshold, at the time t:
-output spike at t + delay, v = v_reset + r_reset i until t + t_refractory, then on from there
+output spike at t + delay, v = v_reset + r_reset i until t + t_refractory / (1 - stretch i), then on from there
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from cosim.calibration import Record
-from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, Volt, validate
+from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, Unit, Volt, validate
 from netlists.lif import LifParams
+
+STUCK: One = 1e-3
+"""An input at or beyond the reset current stretches the refractory time by one over this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +38,17 @@ class LifFit:
     """From the threshold crossing to the release of the membrane: firing, reset and refractory time."""
     delay: Annotated[Second, FINITE]
     """From the threshold crossing to the output's edge."""
+    stretch: Annotated[float, Unit("1/A"), FINITE] = 0.0
+    """How the input lengthens the refractory time; where the input works against a reset current, one over it."""
 
     def __post_init__(self) -> None:
         validate(self)
         if not self.v_reset < self.v_threshold:
             raise ValueError(f"LifFit.v_reset must be below v_threshold ({self.v_threshold!r}), got {self.v_reset!r}")
+
+    def refractory(self, i: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """From the threshold crossing to the release of the membrane (s) with the input current i (A)."""
+        return self.t_refractory / (1 - self.stretch * i).clamp(min=STUCK)
 
     @staticmethod
     def ideal(p: LifParams) -> "LifFit":
@@ -96,7 +105,7 @@ def train(
                 membrane, t = v_inf + (membrane - v_inf) * torch.exp((t - end) / fit.tau), end
                 break
             times.append(crossing + fit.delay)
-            t, release = crossing, crossing + fit.t_refractory
+            t, release = crossing, crossing + fit.refractory(level)
     return Train(torch.stack(times) if times else i.new_zeros(0), pieces)
 
 
@@ -166,9 +175,10 @@ def step(
     over = fired > 0
     ratio = torch.where(over, v_inf - start, 1.0) / torch.where(over, v_inf - fit.v_threshold, 1.0)
     since = free - fit.tau * torch.log(ratio)
-    again = (since - fit.t_refractory).clamp(min=0)
+    refractory = fit.refractory(i)
+    again = (since - refractory).clamp(min=0)
     v_after = v_inf + (v_held - v_inf) * torch.exp(-again / fit.tau)
-    hold = torch.where(over, (fit.t_refractory - since).clamp(min=0), (state.hold - dt).clamp(min=0))
+    hold = torch.where(over, (refractory - since).clamp(min=0), (state.hold - dt).clamp(min=0))
     return fired, LifState(v + fired * (v_after - v), hold)
 
 
