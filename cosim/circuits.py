@@ -6,14 +6,17 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.axon_hillock
 import netlists.integrator
 import netlists.lif
 import netlists.opamp
+import netlists.opamp_cmos
 import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
 from cosim.twins import integrator, lif, opamp, tia
 from cosim.twins.base import Overlay, Twin
+from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
 
 
@@ -41,6 +44,12 @@ class TwinModule(Protocol):
     def respond(self) -> Callable[[Any, Tensor], Tensor]: ...
 
 
+class Shell(Protocol):
+    """What makes a calibrated twin: a class of twins, or a stand-in."""
+
+    def from_record(self, p: Any, record: Record, /) -> Twin: ...
+
+
 @dataclass(frozen=True)
 class Circuit:
     """One circuit: its default parameters and, as functions of parameters, everything that is made from them.
@@ -64,7 +73,7 @@ class Circuit:
     respond: Callable[[Any, Tensor], Tensor]
 
     @staticmethod
-    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: type[Twin]) -> "Circuit":
+    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: Shell) -> "Circuit":
         """The circuit of two modules with the fixed words, and the twin's class."""
         return Circuit(
             params=params,
@@ -87,4 +96,8 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "opamp_cmos": Circuit.of(netlists.opamp_cmos.OpampCmosParams(), netlists.opamp_cmos, OPAMP_CMOS, OPAMP_CMOS),
+    "axon_hillock": Circuit.of(
+        netlists.axon_hillock.AxonHillockParams(), netlists.axon_hillock, AXON_HILLOCK, AXON_HILLOCK
+    ),
 }

@@ -33,13 +33,13 @@ EPSILON_OX = 3.9 * 8.8541878128e-12
 
 @dataclass(frozen=True, kw_only=True)
 class AxonHillockParams:
-    """Sizes and values; the defaults are those of a 1.8 V process, with a leak that forgets within 20 µs."""
+    """Sizes and values; the defaults are those of a 1.8 V process, with a leak that forgets within 10 µs."""
 
     c_m: Annotated[Farad, POSITIVE] = 100e-15
     """From the membrane to ground."""
     c_f: Annotated[Farad, POSITIVE] = 100e-15
     """From the output to the membrane."""
-    r_leak: Annotated[Ohm, POSITIVE] = 100e6
+    r_leak: Annotated[Ohm, POSITIVE] = 50e6
     """From the membrane to ground."""
     v_dd: Annotated[Volt, POSITIVE] = 1.8
     """Supply."""

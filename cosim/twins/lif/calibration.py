@@ -191,7 +191,27 @@ def _energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
         "energy_per_spike_supply": supply,
         "energy_per_spike_input": float(source),
         "energy_per_spike_reset": float(source - leak),
-    }
+    } | _supply_energies(p, waves)
+
+
+def _supply_energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
+    """Energy per spike from the supply (J) at every firing current of the bench (A), for `spike_energy`."""
+    found: dict[str, float] = {}
+    for k in range(1, NEURONS + 1):
+        spikes = rising_edges(waves, f"v(out{k})", p.v_dd / 2)
+        found[f"energy_current_{k}"] = float(currents(p)[k])
+        energy = supplied(waves, {f"vdd{k}": p.v_dd}, spikes[0], spikes[-1])
+        found[f"energy_per_spike_supply_{k}"] = energy / (len(spikes) - 1)
+    return found
+
+
+def spike_energy(record: Record, i: np.ndarray) -> np.ndarray:
+    """Energy a spike takes from the supply (J) at the input currents i (A): straight lines in logarithms."""
+    current, energy = (
+        np.log([record.extra[f"{name}_{k}"] for k in range(1, NEURONS + 1)])
+        for name in ("energy_current", "energy_per_spike_supply")
+    )
+    return np.exp(np.interp(np.log(i), current, energy))
 
 
 @dataclass(frozen=True, kw_only=True)

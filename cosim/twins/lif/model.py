@@ -1,7 +1,9 @@
 """The LIF neuron as equations: exact exponentials between events, in continuous time and in time steps.
 
 tau dv/dt = r i - v                              until v = v_threshold, at the time t:
-output spike at t + delay, v = v_reset + r_reset i until t + t_refractory / (1 - stretch i), then on from there
+output spike at t + delay, v = v_reset + r_reset i until the refractory time is over, then on from there
+
+The refractory time passes at the rate 1 - stretch i: without input it is t_refractory.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, 
 from netlists.lif import LifParams
 
 STUCK: One = 1e-3
-"""An input at or beyond the reset current stretches the refractory time by one over this."""
+"""Pace of the refractory time when the input is as large as the reset current, or larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,9 @@ class LifFit:
         if not self.v_reset < self.v_threshold:
             raise ValueError(f"LifFit.v_reset must be below v_threshold ({self.v_threshold!r}), got {self.v_reset!r}")
 
-    def refractory(self, i: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """From the threshold crossing to the release of the membrane (s) with the input current i (A)."""
-        return self.t_refractory / (1 - self.stretch * i).clamp(min=STUCK)
+    def pace(self, i: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """How fast the refractory time passes with the input current i (A); 1 without input."""
+        return (1 - self.stretch * i).clamp(min=STUCK)
 
     @staticmethod
     def ideal(p: LifParams) -> "LifFit":
@@ -93,6 +95,8 @@ def train(
     for k, level in enumerate(i):
         end = changes[k + 1] if k + 1 < len(changes) else changes.new_tensor(stop)
         v_inf, v_held = fit.r * level, fit.v_reset + fit.r_reset * level
+        if k and release > t:
+            release = t + (release - t) * fit.pace(i[k - 1]) / fit.pace(level)
         while True:
             if release > t:
                 pieces.append(Piece(t, v_held, v_held))
@@ -106,7 +110,7 @@ def train(
                 membrane, t = v_inf + (membrane - v_inf) * torch.exp((t - end) / fit.tau), end
                 break
             times.append(crossing + fit.delay)
-            t, release = crossing, crossing + fit.refractory(level)
+            t, release = crossing, crossing + fit.t_refractory / fit.pace(level)
     return Train(torch.stack(times) if times else i.new_zeros(0), pieces)
 
 
@@ -154,7 +158,7 @@ def spike(x: Float[Tensor, "*batch"], slope: One) -> Float[Tensor, "*batch"]:
 
 
 class LifState(NamedTuple):
-    """Membrane voltage (V) and what is left of the refractory time (s)."""
+    """Membrane voltage (V) and what is left of the refractory time (s, without input)."""
 
     v: Float[Tensor, "*batch"]
     hold: Float[Tensor, "*batch"]
@@ -170,16 +174,16 @@ def step(
     """
     v_inf, v_held = fit.r * i, fit.v_reset + fit.r_reset * i
     start = torch.where(state.hold > 0, v_held, state.v)
-    free = (dt - state.hold).clamp(min=0)
+    pace = fit.pace(i)
+    free = (dt - state.hold / pace).clamp(min=0)
     v = v_inf + (start - v_inf) * torch.exp(-free / fit.tau)
     fired = spike((v - fit.v_threshold) / (fit.v_threshold - fit.v_reset), slope)
     over = fired > 0
     ratio = torch.where(over, v_inf - start, 1.0) / torch.where(over, v_inf - fit.v_threshold, 1.0)
     since = free - fit.tau * torch.log(ratio)
-    refractory = fit.refractory(i)
-    again = (since - refractory).clamp(min=0)
+    again = (since - fit.t_refractory / pace).clamp(min=0)
     v_after = v_inf + (v_held - v_inf) * torch.exp(-again / fit.tau)
-    hold = torch.where(over, (refractory - since).clamp(min=0), (state.hold - dt).clamp(min=0))
+    hold = torch.where(over, fit.t_refractory - pace * since, state.hold - pace * dt).clamp(min=0)
     return fired, LifState(v + fired * (v_after - v), hold)
 
 
