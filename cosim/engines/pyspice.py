@@ -39,21 +39,17 @@ def to_pyspice(netlist: Netlist) -> "Circuit":
 def _add(circuit: "Circuit | SubCircuit", elements: tuple[Element, ...]) -> None:
     for element in elements:
         match element:
-            case R():
-                circuit.R(element.name, element.p, element.n, float(element.r))
-            case Resistors():
-                for i, (p, n, r) in enumerate(zip(element.p, element.n, element.r.tolist(), strict=True)):
-                    circuit.R(f"{element.name}{i}", p, n, float(r))
-            case C():
-                start = {} if element.ic is None else {"initial_condition": float(element.ic)}
-                circuit.C(element.name, element.p, element.n, float(element.c), **start)
+            case R() | Resistors():
+                for name, p, n, value in (line.split() for line in element.lines()):
+                    circuit.R(name[1:], p, n, float(value))
+            case C() if element.ic is None:
+                circuit.C(element.name, element.p, element.n, float(element.c))
             case V() | I():
                 make = circuit.V if isinstance(element, V) else circuit.I
                 make(element.name, element.p, element.n, element.lines()[0].split(None, 3)[3])
-            case Vcvs():
-                circuit.VCVS(element.name, element.p, element.n, element.cp, element.cn, float(element.gain))
-            case Vccs():
-                circuit.VCCS(element.name, element.p, element.n, element.cp, element.cn, float(element.gain))
+            case Vcvs() | Vccs():
+                make = circuit.VCVS if isinstance(element, Vcvs) else circuit.VCCS
+                make(element.name, element.p, element.n, element.cp, element.cn, float(element.gain))
             case B():
                 law = {f"{'voltage' if element.kind == 'v' else 'current'}_expression": element.expression}
                 circuit.B(element.name, element.p, element.n, **law)

@@ -1,6 +1,7 @@
 """The calibrated amplifier of the bit lines."""
 
 from functools import cache
+from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,12 +13,14 @@ from netlists.tia import TiaParams
 
 
 @cache
-def calibrated(p: TiaParams) -> Tia:
-    """The twin of the amplifier `p` with the fit of its shipped record; ValueError if that is of another amplifier.
+def calibrated(p: TiaParams, record_file: str | None = None) -> Tia:
+    """The twin of the amplifier `p` with the fit of its shipped record, or of that in `record_file`.
+
+    Raises ValueError if the record is of another amplifier.
 
     The conductance and capacitance of the column may differ: the layer's own bit lines take their place.
     """
-    record = calibration.load("tia")
+    record = calibration.load("tia", None if record_file is None else Path(record_file))
     own = {"g_col", "c_col"}
     different = [
         f"{name} = {value!r} (calibrated: {record.params.get(name)!r})"
@@ -33,7 +36,10 @@ def calibrated(p: TiaParams) -> Tia:
 
 
 def reported_current(
-    i: Float[Tensor, "batch band col2"], g_col: Float[Tensor, "band col2"], p: TiaParams
+    i: Float[Tensor, "batch band col2"],
+    g_col: Float[Tensor, "band col2"],
+    p: TiaParams,
+    record_file: str | None = None,
 ) -> Float[Tensor, "batch band col2"]:
     """Current (A) that the output voltage stands for by −r_f·i, for bit lines of conductance `g_col` (S)."""
-    return -calibrated(p)(i, g_col) / p.r_f
+    return -calibrated(p, record_file)(i, g_col) / p.r_f

@@ -84,7 +84,10 @@ class _Observed(NamedTuple):
 def _observe(p: LifParams, waves: Waveforms) -> _Observed:
     spikes = [rising_edges(waves, f"v(out{k})", p.v_dd / 2) for k in range(1, NEURONS + 1)]
     if short := [k + 1 for k, times in enumerate(spikes) if len(times) < 2]:
-        raise SimulationError(f"neurons {short} of the bench fired less than twice", hint="is the reset too weak?")
+        raise SimulationError(
+            f"neurons {short} of the bench fired less than twice",
+            hint="is the reset too weak, or the rheobase v_threshold / r_leak not that of the circuit?",
+        )
     lowest = [
         waves[f"v(m{k + 1})"][(waves.time > times[0]) & (waves.time < times[-1])].min()
         for k, times in enumerate(spikes)
