@@ -136,7 +136,7 @@ def test_line_that_is_refused_is_named(line: str, says: str, tmp_path: Path) -> 
 
 
 def test_form_feed_cannot_hide_a_line(tmp_path: Path) -> None:
-    with pytest.raises(ExternalError, match="user.sub:3: .control would run commands"):
+    with pytest.raises(ExternalError, match=r"user.sub:3: .control would run commands"):
         divider(tmp_path, "R1 a b 1k\x0c.control")
 
 

@@ -108,7 +108,7 @@ def test_utf_16_as_ltspice_writes_it_is_read(tmp_path: Path) -> None:
 def test_standard_libraries_are_left_out_with_a_note_and_their_models_missed_by_line(tmp_path: Path) -> None:
     library = ".lib C:\\LTspice\\lib\\cmp\\standard.dio\n"
     assert "user.net:5: LTspice's own library" in box(tmp_path, "R1 x y 1k", library).notes[0]
-    with pytest.raises(ExternalError, match="user.net:3: the model '1N4148' is not in the file"):
+    with pytest.raises(ExternalError, match=r"user.net:3: the model '1N4148' is not in the file"):
         box(tmp_path, "D1 x y 1N4148", library)
 
 
