@@ -101,6 +101,8 @@ def _external(
 ) -> External:
     top, found = definitions(statements)
     flat = [s for s in top.body if s.text[0] != "."]
+    settings = (".temp", ".option", ".options", ".opt")
+    notes += [f"{s.place}: left out, ours hold instead: {s.text}" for s in top.body if s.card in settings]
     if name is None and flat and (without or not found):
         definition = _flat(top, [*(p for p in ports.values() if p != ABSENT), *ties], without, file)
     else:

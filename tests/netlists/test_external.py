@@ -96,6 +96,11 @@ def test_included_files_and_sections_inside_the_folder_are_read(tmp_path: Path, 
     assert tap(ngspice, from_file(path, DIVIDER, PORTS)) == pytest.approx(0.25, rel=1e-9)
 
 
+def test_options_and_temperature_of_the_user_are_left_out_with_a_note(tmp_path: Path) -> None:
+    path = write(tmp_path, ".temp 85\n.subckt mine a b\nR1 a b 1k\n.ends\n")
+    assert from_file(path, DIVIDER, PORTS).notes == ("user.sub:1: left out, ours hold instead: .temp 85",)
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
