@@ -6,10 +6,12 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.axon_hillock
 import netlists.comparator
 import netlists.integrator
 import netlists.lif
 import netlists.opamp
+import netlists.opamp_cmos
 import netlists.tcam
 import netlists.tia
 import netlists.wta
@@ -17,6 +19,7 @@ from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
 from cosim.twins import comparator, integrator, lif, opamp, tcam, tia, wta
 from cosim.twins.base import Overlay, Twin
+from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
 
 
@@ -44,6 +47,12 @@ class TwinModule(Protocol):
     def respond(self) -> Callable[[Any, Tensor], Tensor]: ...
 
 
+class Shell(Protocol):
+    """What makes a calibrated twin: a class of twins, or a stand-in."""
+
+    def from_record(self, p: Any, record: Record, /) -> Twin: ...
+
+
 @dataclass(frozen=True)
 class Circuit:
     """One circuit: its default parameters and, as functions of parameters, everything that is made from them.
@@ -67,7 +76,7 @@ class Circuit:
     respond: Callable[[Any, Tensor], Tensor]
 
     @staticmethod
-    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: type[Twin]) -> "Circuit":
+    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: Shell) -> "Circuit":
         """The circuit of two modules with the fixed words, and the twin's class."""
         return Circuit(
             params=params,
@@ -95,4 +104,8 @@ CIRCUITS: dict[str, Circuit] = {
     ),
     "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
     "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
+    "opamp_cmos": Circuit.of(netlists.opamp_cmos.OpampCmosParams(), netlists.opamp_cmos, OPAMP_CMOS, OPAMP_CMOS),
+    "axon_hillock": Circuit.of(
+        netlists.axon_hillock.AxonHillockParams(), netlists.axon_hillock, AXON_HILLOCK, AXON_HILLOCK
+    ),
 }
