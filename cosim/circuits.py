@@ -8,11 +8,12 @@ from torch import Tensor
 
 import netlists.integrator
 import netlists.lif
+import netlists.multiplier
 import netlists.opamp
 import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif, opamp, tia
+from cosim.twins import integrator, lif, multiplier, opamp, tia
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -87,4 +88,7 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "multiplier": Circuit.of(
+        netlists.multiplier.MultiplierParams(), netlists.multiplier, multiplier, multiplier.Multiplier
+    ),
 }
