@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.adc
 import netlists.dac
 import netlists.integrator
 import netlists.lif
@@ -14,7 +15,7 @@ import netlists.opamp
 import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import dac, integrator, lif, multiplier, opamp, tia
+from cosim.twins import adc, dac, integrator, lif, multiplier, opamp, tia
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -93,4 +94,5 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.multiplier.MultiplierParams(), netlists.multiplier, multiplier, multiplier.Multiplier
     ),
     "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
+    "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
 }

@@ -19,7 +19,7 @@ from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
 from cosim.twins.base import Overlay, Twin, supplied
-from cosim.twins.quantisation import dnl, inl
+from cosim.twins.quantisation import dnl, inl, numbered, sums, weights_of
 from cosim.waveforms import Waveforms
 from devicemodels.units import FINITE, POSITIVE, Second, Volt, validate
 from netlists.dac import DacParams, testbench
@@ -54,19 +54,17 @@ class DacFit:
 
     def numbers(self) -> dict[str, float]:
         """The fit as a record keeps it."""
-        return {"offset": self.offset, "tau": self.tau} | {f"weight_{k}": w for k, w in enumerate(self.weights)}
+        return {"offset": self.offset, "tau": self.tau} | numbered(self.weights)
 
     @staticmethod
     def from_numbers(numbers: Mapping[str, float]) -> "DacFit":
         """The fit that `numbers` wrote."""
-        weights = tuple(numbers[f"weight_{k}"] for k in range(len(numbers) - 2))
-        return DacFit(weights=weights, offset=numbers["offset"], tau=numbers["tau"])
+        return DacFit(weights=weights_of(numbers), offset=numbers["offset"], tau=numbers["tau"])
 
 
 def levels(fit: DacFit) -> Float[np.ndarray, " code"]:
     """Settled output (V) of every code."""
-    bits = np.arange(2 ** len(fit.weights))[:, None] >> np.arange(len(fit.weights)) & 1
-    return fit.offset + bits @ np.array(fit.weights)
+    return fit.offset + sums(fit.weights)
 
 
 class Dac(Twin[DacParams, DacFit]):

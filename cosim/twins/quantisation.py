@@ -1,12 +1,31 @@
 """What converters are judged by: integral and differential nonlinearity, and effective bits from a sine (IEEE 1241).
 
-`levels` are the outputs of a DAC by code, or the code transition levels of an ADC.
+A converter whose errors are those of its bits is described by a weight for each, the least significant first. `levels`
+are the outputs of a DAC by code, or the code transition levels of an ADC.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+
+
+def sums(weights: Sequence[float]) -> Float[np.ndarray, " code"]:
+    """Sum of the weights of the bits of every code."""
+    bits = np.arange(2 ** len(weights))[:, None] >> np.arange(len(weights)) & 1
+    return bits @ np.array(weights)
+
+
+def numbered(weights: Sequence[float]) -> dict[str, float]:
+    """The weights as a record keeps them: weight_0, weight_1, ..."""
+    return {f"weight_{k}": float(w) for k, w in enumerate(weights)}
+
+
+def weights_of(numbers: Mapping[str, float]) -> tuple[float, ...]:
+    """The weights that `numbered` wrote, among other numbers."""
+    count = sum(name.startswith("weight_") for name in numbers)
+    return tuple(numbers[f"weight_{k}"] for k in range(count))
 
 
 def lsb(levels: Float[np.ndarray, " code"]) -> float:
