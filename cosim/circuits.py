@@ -8,14 +8,16 @@ from torch import Tensor
 
 import netlists.adc
 import netlists.dac
+import netlists.encoder
 import netlists.integrator
 import netlists.lif
 import netlists.multiplier
 import netlists.opamp
+import netlists.shift_add
 import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import adc, dac, integrator, lif, multiplier, opamp, tia
+from cosim.twins import adc, dac, encoder, integrator, lif, multiplier, opamp, shift_add, tia
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -95,4 +97,6 @@ CIRCUITS: dict[str, Circuit] = {
     ),
     "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
     "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
+    "shift_add": Circuit.of(netlists.shift_add.ShiftAddParams(), netlists.shift_add, shift_add, shift_add.ShiftAdd),
+    "encoder": Circuit.of(netlists.encoder.EncoderParams(), netlists.encoder, encoder, encoder.Encoder),
 }

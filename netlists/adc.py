@@ -11,11 +11,11 @@ r"""Analogue-to-digital converter: successive approximation on binary capacitors
 
     sar    sampling: top = inp, all bottom plates at v_ref. Trial k pulls one plate to ground: top falls by w_k =
            v_ref C_k/(Σ C + C_0); the bit stays (its plate at ground) if top + v_offset + noise > 0 when latched
-    ramp   a line of one ideal step per period of the clock; the code is the count at which it passes top − v_offset
+    ramp   one ideal step per period of the clock; the code is the count at which it passes top − v_offset
 
 A bit's own trial forces its plate, whatever the comparator says: there is no combinational loop. Comparator noise is
 one normal number for each decision, drawn from `noise_seed` and added at its input as a waveform; the capacitors
-deviate by sigma/√units, drawn from `seed`. Conversions follow one another in one transient that starts from initial values.
+deviate by sigma/√units, drawn from `seed`. Conversions follow one another in one transient, from initial values.
 """
 
 from collections.abc import Sequence

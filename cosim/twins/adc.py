@@ -38,7 +38,7 @@ class AdcFit:
     v_offset: Annotated[Volt, FINITE] = 0.0
     """Added to the input."""
     v_noise: Annotated[Volt, NONNEGATIVE] = 0.0
-    """Standard deviation at a decision: the one the netlist was given, which a bench of a few conversions cannot see."""
+    """Standard deviation at a decision: that of the netlist, as a bench of a few conversions cannot see it."""
 
     def __post_init__(self) -> None:
         validate(self)
