@@ -16,6 +16,8 @@ r"""Analogue-to-digital converter: successive approximation on binary capacitors
 A bit's own trial forces its plate, whatever the comparator says: there is no combinational loop. Comparator noise is
 one normal number for each decision, drawn from `noise_seed` and added at its input as a waveform; the capacitors
 deviate by sigma/√units, drawn from `seed`. Conversions follow one another in one transient, from initial values.
+The comparator does not regenerate: an input within about 1/gain of the edge of a code may hold half a bit, and the
+bits after it are then wrong.
 """
 
 from collections.abc import Sequence
