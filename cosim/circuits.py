@@ -6,18 +6,23 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.adc
 import netlists.axon_hillock
 import netlists.comparator
+import netlists.dac
+import netlists.encoder
 import netlists.integrator
 import netlists.lif
+import netlists.multiplier
 import netlists.opamp
 import netlists.opamp_cmos
+import netlists.shift_add
 import netlists.tcam
 import netlists.tia
 import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import comparator, integrator, lif, opamp, tcam, tia, wta
+from cosim.twins import adc, comparator, dac, encoder, integrator, lif, multiplier, opamp, shift_add, tcam, tia, wta
 from cosim.twins.base import Overlay, Twin
 from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
@@ -108,4 +113,11 @@ CIRCUITS: dict[str, Circuit] = {
     "axon_hillock": Circuit.of(
         netlists.axon_hillock.AxonHillockParams(), netlists.axon_hillock, AXON_HILLOCK, AXON_HILLOCK
     ),
+    "multiplier": Circuit.of(
+        netlists.multiplier.MultiplierParams(), netlists.multiplier, multiplier, multiplier.Multiplier
+    ),
+    "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
+    "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
+    "shift_add": Circuit.of(netlists.shift_add.ShiftAddParams(), netlists.shift_add, shift_add, shift_add.ShiftAdd),
+    "encoder": Circuit.of(netlists.encoder.EncoderParams(), netlists.encoder, encoder, encoder.Encoder),
 }
