@@ -8,7 +8,7 @@ rail it cannot; then the capacitor charges on towards u, and must come back befo
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -20,8 +20,8 @@ from torch import Tensor
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
-from cosim.twins.base import Overlay, Twin
-from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, One, PerSecond, Second, Volt, validate
+from cosim.twins.base import Overlay, Twin, supplied
+from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, One, PerSecond, Second, Volt, Watt, validate
 from netlists.integrator import IntegratorParams, testbench
 from netlists.spice import Netlist
 from netlists.stimuli import held, sampled
@@ -211,11 +211,27 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
         fit=asdict(fit),
         digest=waves.digest,
         engine=waves.engine,
-        analysis=repr(tran),
+        analysis=repr(waves.analysis),
         bench=Residual.of(error, fit.v_high - fit.v_low),
         unseen=unseen(p, Integrator(p, fit), engine),
         domain={"u": (min(plan.levels), max(plan.levels)), "duration": (0.0, plan.stop - p.t_load)},
+        extra={"energy_per_integration_second": power(p, engine, (p.opamp.v_high - p.opamp.v_low) / 16)},
     )
+
+
+def power(p: IntegratorParams, engine: Engine, level: Volt) -> Watt:
+    """Mean power (W) from both rails and from the input while a square wave of ±level and period 4 r c is integrated.
+
+    The output is a triangle of ±level around 0; its first period, which the loading has disturbed, is left out.
+    """
+    period = 4 * p.tau
+    levels, times = [level, -level] * 2, [0.0, *(p.t_load + period * np.array([0.5, 1.0, 1.5])).tolist()]
+    netlist = testbench(p, held(levels, times, 1e-3 * p.tau), v_ic=-level)
+    rails: dict[str, Volt | str] = {"vhigh": p.opamp.v_high, "vlow": p.opamp.v_low, "vin": "v(inp)"}
+    netlist = replace(netlist, probes=(*netlist.probes, *(f"i({name})" for name in rails)))
+    stop = p.t_load + 2 * period
+    waves = engine.run(netlist, Tran(stop=stop, max_step=p.tau / 50, options=Options(reltol=1e-5)))
+    return supplied(waves, rails, stop - period, stop) / period
 
 
 def unseen(p: IntegratorParams, twin: Integrator, engine: Engine) -> Residual:

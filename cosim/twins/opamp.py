@@ -3,7 +3,7 @@ r"""Behavioural twin of netlists/opamp.py as a voltage follower with a load, in 
 C dv/dt = (y − v)/r_out − v/r_load + c_diff du/dt,    C = c_load + c_common + c_diff,    e = u − v + v_offset
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
-from cosim.twins.base import Overlay, Twin
+from cosim.twins.base import Overlay, Twin, supplied
 from cosim.twins.loop import Loop, OpampFit, by_level, simulate
 from cosim.waveforms import Waveforms
 from devicemodels.units import Farad, Ohm, Second, Volt
@@ -151,8 +151,25 @@ def calibrate(p: OpampParams, engine: Engine) -> Record:
         bench=Residual.of(np.concatenate(errors), fit.y_high - fit.y_low),
         unseen=unseen(p, Opamp(p, fit), engine),
         domain={"u": _domain(p)},
-        extra={"power_at_rest": float(at_rest) / len(_stimuli(p))},
+        extra={"power_at_rest": float(at_rest) / len(_stimuli(p))} | step_energy(p, engine),
     )
+
+
+def step_energy(p: OpampParams, engine: Engine, load: Load = LOAD) -> dict[str, float]:
+    """Energy (J) from both rails and the input that a follower takes for a step of half the swing, until 0.1 % of it.
+
+    The step goes from the middle upwards; `step` is its height (V), `step_time` what settling takes (s).
+    """
+    height, start, stop = _half(p) / 2, _period(p) / 10, 2 * _period(p)
+    stimulus = held([_middle(p), _middle(p) + height], [0.0, start], 0.1 / p.omega)
+    netlist = opamp.testbench(p, stimulus, r_load=load.r, c_load=load.c)
+    netlist = replace(netlist, probes=(*netlist.probes, "i(vin)"))
+    waves = engine.run(netlist, _transient(p, stop))
+    off = np.abs(waves["v(out)"] - waves["v(out)"][-1]) > 1e-3 * height
+    settled = float(waves.time[np.flatnonzero(off)[-1] + 1])
+    rails: dict[str, Volt | str] = {"vhigh": p.v_high, "vlow": p.v_low, "vin": "v(inp)"}
+    energy = supplied(waves, rails, start, settled)
+    return {"step": height, "step_time": settled - start, "energy_per_step": energy}
 
 
 def _statics(p: OpampParams, waves: Waveforms) -> dict[str, float]:

@@ -122,8 +122,7 @@ def _residual(p: LifParams, fit: LifFit, seen: _Observed) -> np.ndarray:
 
 def calibrate(p: LifParams, engine: Engine) -> Record:
     """Least squares on latencies, intervals, held voltages and a subthreshold charge curve; judged on `overlay`."""
-    netlist, tran = bench(p), analysis(p)
-    waves = engine.run(netlist, tran)
+    waves = engine.run(bench(p), analysis(p))
     seen = _observe(p, waves)
     scale = np.array(
         [p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory, 1 / p.i_max]
@@ -144,7 +143,7 @@ def calibrate(p: LifParams, engine: Engine) -> Record:
         fit=asdict(fit),
         digest=waves.digest,
         engine=waves.engine,
-        analysis=repr(tran),
+        analysis=repr(waves.analysis),
         bench=_judged(error),
         unseen=_judged(unseen.interval_errors()),
         domain={"i": (-0.5 * p.i_rheobase, float(seen.i[-1]))},

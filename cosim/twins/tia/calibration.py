@@ -177,16 +177,23 @@ def _unseen_stimulus(p: TiaParams, generator: np.random.Generator) -> Pwl:
 
 
 def _read(p: TiaParams, engine: Engine) -> dict[str, float]:
-    """One read of three quarters of full scale: settling to 0.1 %, time constant of the tail, energy from the rails."""
+    """One read of three quarters of full scale: settling to 0.1 %, time constant of the tail, energy.
+
+    The energy is that from the rails and from the current of the column into the virtual ground; what the cells
+    themselves take from the word lines is the array's, not the amplifier's.
+    """
     current, start, stop = 0.75 * p.i_max, period(p) / 10, 3 * period(p)
-    netlist = tia.testbench(p, held([0.0, current], [0.0, start], 0.1 / p.opamp.omega))
-    waves = engine.run(netlist, _transient(p, stop))
+    stimulus = held([0.0, current], [0.0, start], 0.1 / p.opamp.omega)
+    waves = engine.run(tia.testbench(p, stimulus), _transient(p, stop))
     final = waves["v(out)"][-1]
     off = np.abs(waves["v(out)"] / final - 1)
     one_percent, settled = (waves.time[np.nonzero(off > limit)[0][-1] + 1] for limit in (1e-2, 1e-3))
+    inside = waves.time[(waves.time >= start) & (waves.time <= settled)]
+    column = float(np.trapezoid(np.interp(inside, *np.transpose(stimulus.points)) * waves.at("v(inp)", inside), inside))
+    rails = supplied(waves, {"vhigh": p.opamp.v_high, "vlow": p.opamp.v_low}, start, float(settled))
     return {
         "read_current": current,
         "read_time": float(settled - start),
-        "read_energy": supplied(waves, {"vhigh": p.opamp.v_high, "vlow": p.opamp.v_low}, start, float(settled)),
+        "energy_per_read": rails + column,
         "tail_time_constant": float((settled - one_percent) / np.log(10)),
     }
