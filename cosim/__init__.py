@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim import hardware
     from cosim.certification import Certificate, certify
-    from cosim.convert import (
-        analog_summary,
+    from cosim.controls import (
         calibrate_ranges,
-        convert_to_analog,
-        convert_to_digital,
+        clip_weights,
+        compensate_drift,
+        learn_ranges,
         program,
         set_fidelity,
         set_frame,
+        set_time,
+        set_training_noise,
     )
+    from cosim.convert import analog_summary, convert_to_analog, convert_to_digital
     from cosim.runs import run_many
 
 __all__ = [
@@ -22,27 +25,41 @@ __all__ = [
     "analog_summary",
     "calibrate_ranges",
     "certify",
+    "clip_weights",
+    "compensate_drift",
     "convert_to_analog",
     "convert_to_digital",
     "hardware",
+    "learn_ranges",
     "program",
     "run_many",
     "set_fidelity",
     "set_frame",
+    "set_time",
+    "set_training_noise",
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"} | dict.fromkeys(
+_HOME = {
+    "Certificate": "certification",
+    "certify": "certification",
+    "run_many": "runs",
+    "analog_summary": "convert",
+    "convert_to_analog": "convert",
+    "convert_to_digital": "convert",
+} | dict.fromkeys(
     (
-        "analog_summary",
         "calibrate_ranges",
-        "convert_to_analog",
-        "convert_to_digital",
+        "clip_weights",
+        "compensate_drift",
+        "learn_ranges",
         "program",
         "set_fidelity",
         "set_frame",
+        "set_time",
+        "set_training_noise",
     ),
-    "convert",
+    "controls",
 )
 
 

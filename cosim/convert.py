@@ -1,42 +1,52 @@
-"""Whole models: to analogue layers and back, a summary of the hardware they need, and their controls."""
+"""Whole models: to analogue layers and back, and a summary of the hardware they need."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cosim.engines.base import Engine
+from cosim.controls import some_layers
 from cosim.hardware import Hardware
 from cosim.layers import AnalogConv2d, AnalogLinear
 from cosim.layers.base import AnalogLayer
-from cosim.layers.cells import difference
-from cosim.layers.core import AnalogCore, Read
-from cosim.layers.lines import LineRefresh
-from cosim.layers.mapping import WeightMapping
-from devicemodels.units import Siemens
+from cosim.layers.mapping import Pair, SlicedWeightMapping, WeightMapping
+from devicemodels.units import POSITIVE, Count, Siemens, validate
 
 
-def analog_layers(model: nn.Module, match: str = "*") -> Iterator[tuple[str, AnalogLayer]]:
-    """The analogue layers whose name in the model matches the pattern, in the model's order."""
-    for name, module in model.named_modules():
-        if isinstance(module, AnalogLayer) and fnmatchcase(name, match):
-            yield name, module
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """Pairs per weight and levels of each."""
+
+    count: Annotated[Count, POSITIVE]
+    levels: Annotated[Count, POSITIVE]
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 def convert_to_analog(
-    model: nn.Module, hardware: Hardware, *, match: str = "*", fidelity: str = "ideal", seed: int = 0
+    model: nn.Module,
+    hardware: Hardware,
+    *,
+    match: str = "*",
+    fidelity: str = "ideal",
+    seed: int = 0,
+    pair: Pair = "one_sided",
+    slices: Slices | None = None,
 ) -> nn.Module:
     """A copy of the model whose nn.Linear and nn.Conv2d named like `match` are analogue, with the same weights.
 
     Converting does not program: until `program` is called the conductances are the exact targets. `seed` decides the
-    read-noise frames, different in every layer. Raises ValueError for a convolution the layers cannot do.
+    read-noise frames, different in every layer. `pair` is the kind of the pairs (layers/mapping.py); with `slices` each
+    weight is several pairs, which are one-sided. Raises ValueError for a convolution the layers cannot do.
     """
+    if slices is not None and pair != "one_sided":
+        raise ValueError(f"pair must be 'one_sided' with slices, got {pair!r}")
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + sum(1 for _ in model.modules())).tolist())
 
     def convert(name: str, module: nn.Module) -> nn.Module | None:
@@ -44,7 +54,14 @@ def convert_to_analog(
         if type(module) not in (nn.Linear, nn.Conv2d) or not fnmatchcase(name, match):
             return None
         make = _analog_linear if isinstance(module, nn.Linear) else _analog_conv
-        return _like(module, make(name, module, hardware, fidelity=fidelity, seed=next(seeds)))
+        assert isinstance(module, nn.Linear | nn.Conv2d)
+        weight = module.weight.flatten(1)
+        mapping = (
+            WeightMapping(weight, hardware, pair=pair)
+            if slices is None
+            else SlicedWeightMapping(weight, hardware, slices=slices.count, levels=slices.levels)
+        )
+        return _like(module, make(name, module, hardware, mapping=mapping, fidelity=fidelity, seed=next(seeds)))
 
     return _replaced(model, convert)
 
@@ -60,77 +77,6 @@ def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.M
         return _digital(module, as_programmed=as_programmed) if isinstance(module, AnalogLayer) else None
 
     return _replaced(model, convert)
-
-
-def set_fidelity(
-    model: nn.Module,
-    fidelity: str,
-    match: str = "*",
-    *,
-    engine: Engine | None = None,
-    workers: int | None = None,
-    refresh: LineRefresh | None = None,
-) -> None:
-    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time.
-
-    `refresh` says how often training solves the lines: LineRefresh(steps=1) is in every step, None leaves it as it is.
-    """
-    if fidelity == "spice" and engine is None:
-        raise ValueError('fidelity "spice" needs an engine, got None; pass engine=ENGINES["ngspice"]()')
-    for _, layer in _some(model, match):
-        layer.fidelity, layer.engine, layer.core.workers = fidelity, engine, workers
-        layer.refresh = layer.refresh if refresh is None else refresh
-
-
-def set_frame(model: nn.Module, frame: int | None, match: str = "*") -> None:
-    """Set the read-noise frame of the layers named like `match`; None is no read noise."""
-    for _, layer in _some(model, match):
-        layer.frame = frame
-
-
-def program(model: nn.Module, generator: torch.Generator, match: str = "*") -> None:
-    """Write the weights of the layers named like `match`: draws their programming errors and stuck cells."""
-    for _, layer in _some(model, match):
-        layer.program(generator)
-
-
-@torch.no_grad()
-def calibrate_ranges(model: nn.Module, inputs: Tensor, match: str = "*") -> None:
-    """Fix the input range of each layer, and of its converters, at the largest values that `inputs` bring about.
-
-    Without this call the input range follows each batch, and the converters span what a tile can give at worst.
-    """
-    layers = [layer for _, layer in _some(model, match)]
-    hooks = [layer.register_forward_pre_hook(_watch_inputs) for layer in layers]
-    for layer in layers:
-        layer.core.input_range = layer.core.adc_range = None
-        layer.core.recorder = partial(_watch_currents, layer.core)
-    try:
-        model(inputs)
-    finally:
-        for layer, hook in zip(layers, hooks, strict=True):
-            layer.core.recorder = None
-            hook.remove()
-
-
-def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-    assert isinstance(layer, AnalogLayer)
-    largest = arguments[0].detach().abs().max()
-    if largest > 0:
-        layer.core.input_range = largest
-
-
-def _watch_currents(core: AnalogCore, read: Read) -> None:
-    if core.hardware.adc_bits is not None:
-        core.adc_range = read.currents.abs().max().to(core.input_range)
-
-
-def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:
-    found = list(analog_layers(model, match))
-    if not found:
-        names = [name for name, _ in analog_layers(model)]
-        raise ValueError(f"no analogue layer is called like {match!r}; the model has {names or 'none'}")
-    return found
 
 
 def _replaced(model: nn.Module, convert: Callable[[str, nn.Module], nn.Module | None]) -> nn.Module:
@@ -161,9 +107,8 @@ def _like(source: nn.Module, layer: AnalogLayer) -> AnalogLayer:
 
 def _analog_linear(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
     assert isinstance(source, nn.Linear)
-    mapping = WeightMapping(source.weight, hardware)
     bias = source.bias is not None
-    layer = AnalogLinear(source.in_features, source.out_features, hardware, bias=bias, mapping=mapping, **options)
+    layer = AnalogLinear(source.in_features, source.out_features, hardware, bias=bias, **options)
     return _with_bias(layer, source.bias)
 
 
@@ -178,7 +123,6 @@ def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: An
             )
     if isinstance(source.padding, str):
         raise ValueError(f"layer {name!r}: padding must be given in pixels, got {source.padding!r}")
-    mapping = WeightMapping(source.weight.flatten(1), hardware)
     layer = AnalogConv2d(
         source.in_channels,
         source.out_channels,
@@ -187,7 +131,6 @@ def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: An
         stride=_pair(source.stride),
         padding=_pair(source.padding),
         bias=source.bias is not None,
-        mapping=mapping,
         **options,
     )
     return _with_bias(layer, source.bias)
@@ -206,9 +149,7 @@ def _with_bias(layer: AnalogLayer, bias: Tensor | None) -> AnalogLayer:
 @torch.no_grad()
 def _digital(layer: AnalogLayer, *, as_programmed: bool) -> nn.Module:
     core = layer.core
-    pair = core.targets()
-    programmed = difference(core.cells(pair, None)) / pair.unit
-    weight = (programmed if as_programmed else core.ideal_matrix()).T
+    weight = (core.programmed_matrix() if as_programmed else core.ideal_matrix()).T
     bias = layer.bias is not None
     match layer:
         case AnalogLinear():
@@ -263,7 +204,7 @@ class Summary:
 @torch.no_grad()
 def analog_summary(model: nn.Module) -> Summary:
     """What the model's analogue layers take of their hardware."""
-    return Summary(tuple(_summary(name, layer) for name, layer in _some(model, "*")))
+    return Summary(tuple(_summary(name, layer) for name, layer in some_layers(model, "*")))
 
 
 def _summary(name: str, layer: AnalogLayer) -> LayerSummary:

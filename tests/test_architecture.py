@@ -23,6 +23,7 @@ INSIDE_COSIM = [
     {"twins"},
     {"circuits", "hardware"},
     {"layers"},
+    {"controls"},
     {"convert"},
     {"certification"},
     {"cli"},
