@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -38,6 +37,7 @@ from cosim.layers.cells import Cells, difference
 from cosim.layers.converters import Drive, bit_planes, convert_current, quantise, to_levels
 from cosim.layers.lines import RefreshedLines, beside, from_planes, subtract
 from cosim.layers.mapping import PairConductances, WeightMapping, planes, slice_weights
+from cosim.layers.products import band_products
 from cosim.layers.state import register_optional
 from cosim.layers.tiling import Tiling
 from devicemodels.units import Ampere
@@ -196,23 +196,18 @@ class AnalogCore(nn.Module):
         q = self.quantise(x)
         # From a current to units of the output.
         factor = scale / (self.hardware.v_read * unit)
-        sizes = [rows.stop - rows.start for rows in self.tiling.rows] if bits is not None else [self.row_count]
-        variance = None if source is None else source.variances(self.cells.mapping, unit)
-        parts = []
-        for k, (part, block) in enumerate(zip(q.split(sizes, dim=1), weight.split(sizes, dim=1), strict=True)):
-            y = F.linear(part, block)
-            if source is not None:
-                rows = self.tiling.rows[k] if bits is not None else slice(None)
-                of_rows = variance[:, rows] if variance is not None and variance.ndim == 2 else variance
-                # Without converters the row groups add up at once, and so do their variances.
-                groups = len(self.tiling.rows) / len(sizes)
-                y = source.add(y, part, of_rows, source.noise.output * groups**0.5 * factor)
-            if bits is not None:
-                full_scale = self.full_scale(y)
-                full_scale = (full_scale if full_scale.ndim == 0 else full_scale[k]) * factor
-                y = convert_current(y, full_scale.to(y.dtype), bits, bipolar=True)
-            parts.append(y)
-        return self.combined(parts[0] if len(parts) == 1 else torch.stack(parts).sum(0))
+        # Without converters the row groups are one sum.
+        rows = self.tiling.rows if bits is not None else (slice(0, self.row_count),)
+        y = band_products(q, weight, rows)
+        if source is not None:
+            variance = source.variances(self.cells.mapping, unit)
+            output = source.noise.output * (len(self.tiling.rows) / len(rows)) ** 0.5 * factor
+            y = source.add(y, q, variance, output, rows)
+        if bits is not None:
+            full_scale = self.full_scale(y)
+            full_scale = full_scale if full_scale.ndim == 0 else full_scale.unsqueeze(1)
+            y = convert_current(y, (full_scale * factor).to(y.dtype), bits, bipolar=True)
+        return self.combined(y.sum(0) if len(rows) > 1 else y[0])
 
     def _read(self, x: Float[Tensor, "batch row"]) -> Float[Tensor, "batch col"]:
         cells, unit = self._seen()
@@ -276,10 +271,9 @@ class AnalogCore(nn.Module):
         source = self.cells.active
         if source is None:
             return i
-        variance, rows = source.on_lines(g), self.tiling.rows
-        of_rows = [None if variance is None else variance[band].T for band in rows]
-        parts = [source.add(i[:, k], v[:, band], of_rows[k], source.noise.output) for k, band in enumerate(rows)]
-        return torch.stack(parts, dim=1)
+        variance = source.on_lines(g)
+        of_lines = None if variance is None else variance.T
+        return source.add(i.transpose(0, 1), v, of_lines, source.noise.output, self.tiling.rows).transpose(0, 1)
 
     def full_scale(self, i: Tensor) -> Float[Tensor, "band 1"] | Tensor:
         """Full scale (A) of the converters, broadcast over [batch, band, col2]."""

@@ -8,8 +8,8 @@ An output is a sum over rows of x g. With independent Gaussian cells it is Gauss
 Every sample of a batch, and every position of a convolution, gets a draw of its own, as if it had its own devices. This
 lowers the variance of the gradients ("local reparameterisation", Kingma et al., NeurIPS 2015). It cannot have three
 things: conductances are never negative (matters where g is within 2 σ of 0), the samples of a batch see the same
-devices, and lines lower the noise as they lower the signal. All three are in `cells="each"`, which draws every cell anew
-in every step.
+devices, and lines lower the noise as they lower the signal. All three are in `cells="each"`, which draws every cell
+anew in every step.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from cosim.hardware import Hardware
 from cosim.layers.mapping import squares
+from cosim.layers.products import band_products
 from devicemodels import statistics
 from devicemodels.statistics import ProgrammingError, ReadNoise
 from devicemodels.units import NONNEGATIVE, Ampere, validate
@@ -86,19 +87,27 @@ class NoiseSource:
         absolute, relative = (0.0, 0.0) if self.noise.cells == "each" else self.noise.variance_terms
         return g.square() * relative + absolute if absolute or relative else None
 
-    def add(self, y: Tensor, x: Float[Tensor, "batch row"], variance: Tensor | None, output: Tensor | float) -> Tensor:
-        """`y` [batch, col] with noise: `variance` of each weight (0-d, [col] or [col, row]), `output` in units of y."""
+    def add(
+        self,
+        y: Float[Tensor, "band batch col"],
+        x: Float[Tensor, "batch row"],
+        variance: Tensor | None,
+        output: Tensor | float,
+        rows: tuple[slice, ...],
+    ) -> Float[Tensor, "band batch col"]:
+        """`y` with noise: `variance` of each weight (0-d, [col] or [col, row]), std `output` in units of y."""
         if variance is None and not self.noise.output:
             return y
-        total = y.new_tensor(0.0) if variance is None else _summed(x, variance)
+        total = y.new_tensor(0.0) if variance is None else _summed(x, variance, rows)
         total = total + output**2 if self.noise.output else total
         draws = torch.empty_like(y).normal_(generator=self.generator)
         # A root has no derivative at 0, where an input of zeros puts it.
-        return torch.addcmul(y, draws, total.clamp(min=torch.finfo(y.dtype).tiny).sqrt())
+        return torch.addcmul(y, draws, total.to(y.dtype).clamp(min=torch.finfo(y.dtype).tiny).sqrt())
 
 
-def _summed(x: Float[Tensor, "batch row"], variance: Tensor) -> Float[Tensor, "batch #col"]:
+def _summed(x: Float[Tensor, "batch row"], variance: Tensor, rows: tuple[slice, ...]) -> Float[Tensor, "band batch #c"]:
     if variance.ndim == 2:
-        return x.square() @ variance.T
-    # The same for all rows: a norm takes a fraction of the time of a product.
-    return torch.linalg.vector_norm(x, dim=1, keepdim=True).square() * variance
+        return band_products(x.square(), variance, rows)
+    # The same for all rows: norms take a fraction of the time of a product.
+    norms = [torch.linalg.vector_norm(x[:, band], dim=1, keepdim=True) for band in rows]
+    return torch.stack(norms).square() * variance
