@@ -122,10 +122,10 @@ class SlicedWeightMapping(nn.Module):
         u = (self.weight / largest).clamp(-1.0, 1.0)
         code = (u.detach().abs() * steps).round().to(torch.int64)
         divisors = [self.levels**k for k in range(self.slices - 1, -1, -1)]
-        digits = torch.stack([code // d % self.levels for d in divisors], dim=1) / (self.levels - 1)
+        digits = torch.stack([code // d % self.levels for d in divisors], dim=1).to(u.dtype) / (self.levels - 1)
         # The slice weights need not sum to 1: each slice takes its part of the derivative 1.
         through = (u - u.detach()).unsqueeze(1) / self.slice_weights().sum()
-        scaled = (digits.to(u.dtype) * u.detach().sign().unsqueeze(1) + through).flatten(0, 1).T
+        scaled = (digits * u.detach().sign().unsqueeze(1) + through).flatten(0, 1).T
         span = self.g_max - self.g_min
         pos, neg = (
             self.g_min + span * torch.where(chosen, part, 0.0) for chosen, part in _sides(scaled, u, self.slices)
