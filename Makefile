@@ -24,6 +24,7 @@ bench: setup
 	@$(PYTHON) -m tests.bench.crossbar --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.transient --sides 8 16 32 | tee $(BENCH)/transient.md
 	@$(PYTHON) -m tests.bench.line_training --short 30 --steps 300 | tee $(BENCH)/line_training.md
+	@$(PYTHON) -m tests.bench.training --steps 200 | tee $(BENCH)/training.md
 
 calibrate: setup
 	@$(PYTHON) -m studies.cli calibrate --all

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def at(layer, fidelity, x, engine=None):
     return copy(x)
 
 
-@pytest.mark.parametrize("adc_bits", [None, 12])
+@pytest.mark.parametrize("adc_bits", [None, 18])
 def test_every_output_is_that_of_its_fidelity(adc_bits, lossy, ngspice):
     layer, x = layer_on(replace(lossy, adc_bits=adc_bits)), inputs()
     with torch.no_grad():
@@ -42,7 +43,7 @@ def test_every_output_is_that_of_its_fidelity(adc_bits, lossy, ngspice):
     for output in range(OUT):
         torch.testing.assert_close(found[:, output], alone[output][:, output], rtol=0, atol=1e-12)
     # The fidelities do differ, so that a mix-up would show.
-    assert min(float((a - b).abs().max()) for a, b in zip(alone[:2], alone[1:3], strict=True)) > 1e-5
+    assert min(float((a - b).abs().max()) for a, b in pairwise(alone[:3])) > 1e-5
 
 
 def test_a_tile_at_another_fidelity_changes_its_part_of_the_sum_only(lossy):
@@ -57,7 +58,7 @@ def test_a_tile_at_another_fidelity_changes_its_part_of_the_sum_only(lossy):
             outside = torch.ones(OUT, dtype=torch.bool)
             cols = layer.core.tiling.cols[tile[1]]
             outside[cols.start // 2 : cols.stop // 2] = False
-            assert (change[:, outside] == 0).all()
+            assert (change[:, outside].abs() < 1e-13).all()
             assert (change[:, ~outside].abs() > 1e-8).all()
             total += change
     torch.testing.assert_close(total, exact - ideal, rtol=0, atol=1e-12)
@@ -83,13 +84,12 @@ def test_gradients_of_a_mixed_layer_are_those_of_its_parts(lossy, ngspice):
         layer(x).square().sum().backward()
         grads.append(layer.mapping.get_parameter("weight").grad.clone())
     torch.testing.assert_close(grads[1], grads[0], rtol=1e-9, atol=1e-9)
-    ideal = deepcopy(layer)
+    ideal, weight = deepcopy(layer), layer.mapping.get_parameter("weight")
     set_fidelity(ideal, "ideal")
-    ideal.zero_grad()
-    ideal(x).square().sum().backward()
-    expected = ideal.mapping.get_parameter("weight").grad
-    torch.testing.assert_close(grads[0][0], expected[0], rtol=1e-9, atol=1e-9)
-    assert (grads[0][2] - expected[2]).abs().max() > 1e-3 * expected.abs().max()
+    for output, same in ((0, True), (1, False)):
+        (mixed,) = torch.autograd.grad(layer(x)[:, output].sum(), weight)
+        (alone,) = torch.autograd.grad(ideal(x)[:, output].sum(), ideal.mapping.get_parameter("weight"))
+        assert torch.allclose(mixed, alone, rtol=1e-9, atol=1e-9) == same
 
 
 def test_a_certificate_leaves_the_mix_as_it_was(lossy, ngspice):

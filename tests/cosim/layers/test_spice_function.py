@@ -1,4 +1,4 @@
-"""Training with the circuit in the loop: values of the simulator, derivatives of the twin, and what that is good for."""
+"""The circuit in the loop: values of the simulator, derivatives of the twin, and what that is good for."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from cosim import set_fidelity
 from cosim.hardware import IDEAL
 from cosim.layers import AnalogLinear
 from cosim.layers.spice_function import SpiceFunction
+from devicemodels.ohmic.params import OhmicParams
 from devicemodels.sinh.params import SinhParams
 from netlists.crossbar import CrossbarParams
 
@@ -53,36 +54,42 @@ def sinh_layer(start, device):
     return layer
 
 
-def fit(layer, x, y, steps, rate):
-    optimiser = torch.optim.Adam(layer.parameters(), lr=rate)
+def fit(layer, loss, steps):
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.02)
     for _ in range(steps):
         optimiser.zero_grad()
-        torch.nn.functional.mse_loss(layer(x), y).backward()
+        loss(layer).backward()
         optimiser.step()
 
 
 def test_fine_tuning_in_the_loop_corrects_what_the_twin_cannot_see(ngspice):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(BATCH, IN, generator=generator, dtype=torch.float64)
-    y = x @ torch.randn(IN, OUT, generator=generator, dtype=torch.float64)
-    sinh = SinhParams(a=4.0)
-    twin = sinh_layer(None, replace(LINES).device)
-    set_fidelity(twin, "exact")
-    fit(twin, x, y, 200, 0.03)
+    weight = torch.randn(OUT, IN, generator=generator, dtype=torch.float64)
+    y = x @ weight.T
+
+    def loss(layer):
+        return torch.nn.functional.mse_loss(layer(x), y)
 
     def loss_in_the_circuit(layer):
-        circuit = sinh_layer(layer.state_dict(), sinh)
+        circuit = sinh_layer(layer.state_dict(), SinhParams(a=4.0))
         set_fidelity(circuit, "spice", engine=ngspice, workers=1)
         with torch.no_grad():
-            return float(torch.nn.functional.mse_loss(circuit(x), y))
+            return float(loss(circuit))
 
+    twin = sinh_layer(None, OhmicParams())
     with torch.no_grad():
-        assert float(torch.nn.functional.mse_loss(twin(x), y)) < 0.01
+        twin.mapping.get_parameter("weight").copy_(weight)
+        twin.bias.zero_()
+    set_fidelity(twin, "exact")
+    fit(twin, loss, 40)
     start = loss_in_the_circuit(twin)
-    tuned = sinh_layer(twin.state_dict(), sinh)
+    with torch.no_grad():
+        assert float(loss(twin)) < 0.05 * start
+    tuned = sinh_layer(twin.state_dict(), SinhParams(a=4.0))
     set_fidelity(tuned, "spice", engine=ngspice, workers=1)
-    fit(tuned, x, y, 25, 0.03)
-    fit(twin, x, y, 25, 0.03)
-    # Training on the twin goes on to fit the twin: the circuit does not profit. In the loop the loss falls tenfold.
+    fit(tuned, loss, 25)
+    fit(twin, loss, 25)
+    # Training on the twin goes on to fit the twin, and the circuit does not profit; in the loop its loss falls.
     assert loss_in_the_circuit(twin) > 0.8 * start
-    assert loss_in_the_circuit(tuned) < 0.1 * start
+    assert loss_in_the_circuit(tuned) < 0.3 * start
