@@ -89,4 +89,5 @@ class Config:
     @staticmethod
     def of(saved: dict[str, Any]) -> "Config":
         """The configuration that config.json has."""
-        return Config(**{key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()}
+        return Config(**values)

@@ -1,6 +1,6 @@
 """What a training step on modelled hardware costs: MLP 784-512-10, batch 128, beside plain torch in one run.
 
-Target: at most 1.7 times plain torch with weight noise, output noise and 8-bit inputs and outputs on tiles of 512 × 512.
+Target: at most 1.7 times plain torch with weight noise, output noise, 8-bit inputs and outputs, tiles of 512 × 512.
 All networks take turns step by step, so that they share whatever else the machine does; CPU seconds of one thread,
 medians. aihwkit-lightning is measured beside them where it is installed.
 
