@@ -18,9 +18,11 @@ if TYPE_CHECKING:
         set_training_noise,
     )
     from cosim.convert import analog_summary, convert_to_analog, convert_to_digital
+    from cosim.cosimulation import STOP, cosimulate, replay
     from cosim.runs import run_many
 
 __all__ = [
+    "STOP",
     "Certificate",
     "analog_summary",
     "calibrate_ranges",
@@ -29,9 +31,11 @@ __all__ = [
     "compensate_drift",
     "convert_to_analog",
     "convert_to_digital",
+    "cosimulate",
     "hardware",
     "learn_ranges",
     "program",
+    "replay",
     "run_many",
     "set_fidelity",
     "set_frame",
@@ -40,14 +44,10 @@ __all__ = [
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = {
-    "Certificate": "certification",
-    "certify": "certification",
-    "run_many": "runs",
-    "analog_summary": "convert",
-    "convert_to_analog": "convert",
-    "convert_to_digital": "convert",
-} | dict.fromkeys(
+_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"}
+_HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
+_HOME |= dict.fromkeys(("analog_summary", "convert_to_analog", "convert_to_digital"), "convert")
+_HOME |= dict.fromkeys(
     (
         "calibrate_ranges",
         "clip_weights",

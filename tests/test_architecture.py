@@ -19,7 +19,7 @@ ORDER = ["devicemodels", "netlists", "cosim", "studies"]
 INSIDE_COSIM = [
     {"waveforms", "settings", "provenance"},
     {"engines"},
-    {"runs", "calibration", "doctor", "plots"},
+    {"runs", "calibration", "cosimulation", "doctor", "plots"},
     {"twins"},
     {"circuits", "hardware"},
     {"layers"},
