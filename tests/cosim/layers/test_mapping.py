@@ -41,7 +41,7 @@ def test_pairs_differ_in_where_they_put_a_weight():
         balanced.pos + balanced.neg, torch.full((10, 7), 85e-6, dtype=torch.float64), rtol=1e-12, atol=0
     )
     with pytest.raises(ValueError, match=r"pair must be one of one_sided, balanced, reference, got 'both'"):
-        WeightMapping(weight, HARDWARE, pair="both")
+        WeightMapping(weight, HARDWARE, pair="both")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("pair", ["one_sided", "balanced", "reference"])

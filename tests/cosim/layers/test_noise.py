@@ -149,4 +149,4 @@ def test_noise_without_a_generator_is_refused():
     with pytest.raises(ValueError, match="a noise and the generator of its draws"):
         set_training_noise(layer_of(HARDWARE), NOISE)
     with pytest.raises(ValueError, match=r"TrainingNoise.cells must be 'sum' or 'each', got 'all'"):
-        TrainingNoise(cells="all")
+        TrainingNoise(cells="all")  # pyright: ignore[reportArgumentType]
