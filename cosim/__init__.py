@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     )
     from cosim.convert import analog_summary, convert_to_analog, convert_to_digital
     from cosim.cosimulation import STOP, cosimulate, replay
-    from cosim.runs import run_many
+    from cosim.runs import Cache, run_each, run_many
+    from cosim.sweeps import sweep
 
 __all__ = [
     "STOP",
+    "Cache",
     "Certificate",
     "analog_summary",
     "calibrate_ranges",
@@ -36,15 +38,21 @@ __all__ = [
     "learn_ranges",
     "program",
     "replay",
+    "run_each",
     "run_many",
     "set_fidelity",
     "set_frame",
+<<<<<<< HEAD
     "set_time",
     "set_training_noise",
+=======
+    "sweep",
+>>>>>>> main
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"}
+_HOME = {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
+_HOME |= dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
 _HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
 _HOME |= dict.fromkeys(("analog_summary", "convert_to_analog", "convert_to_digital"), "convert")
 _HOME |= dict.fromkeys(

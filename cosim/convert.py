@@ -12,10 +12,19 @@ from torch import Tensor, nn
 
 from cosim.controls import some_layers
 from cosim.hardware import Hardware
-from cosim.layers import AnalogConv2d, AnalogLinear
+from cosim.layers import AnalogConv1d, AnalogConv2d, AnalogLinear, AnalogRNN
 from cosim.layers.base import AnalogLayer
+<<<<<<< HEAD
 from cosim.layers.mapping import Pair, SlicedWeightMapping, WeightMapping
 from devicemodels.units import POSITIVE, Count, Siemens, validate
+=======
+from cosim.layers.cells import difference
+from cosim.layers.core import AnalogCore, Read
+from cosim.layers.counterparts import analog_conv1d, analog_rnn, digital_rnn
+from cosim.layers.lines import LineRefresh
+from cosim.layers.mapping import WeightMapping
+from devicemodels.units import Siemens
+>>>>>>> main
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +48,18 @@ def convert_to_analog(
     pair: Pair = "one_sided",
     slices: Slices | None = None,
 ) -> nn.Module:
-    """A copy of the model whose nn.Linear and nn.Conv2d named like `match` are analogue, with the same weights.
+    """A copy of the model whose layers named like `match` are analogue, with the same weights.
+
+    That is nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNN, nn.LSTM and nn.GRU. A second call with another `match` and another
+    hardware converts further layers of the copy; a recurrent layer has one hardware.
 
     Converting does not program: until `program` is called the conductances are the exact targets. `seed` decides the
+<<<<<<< HEAD
     read-noise frames, different in every layer. `pair` is the kind of the pairs (layers/mapping.py); with `slices` each
     weight is several pairs, which are one-sided. Raises ValueError for a convolution the layers cannot do.
+=======
+    read-noise frames, different in every layer. Raises ValueError for a layer that tiles cannot do.
+>>>>>>> main
     """
     if slices is not None and pair != "one_sided":
         raise ValueError(f"pair must be 'one_sided' with slices, got {pair!r}")
@@ -51,8 +67,9 @@ def convert_to_analog(
 
     def convert(name: str, module: nn.Module) -> nn.Module | None:
         # A subclass may use its weight in other ways than by its forward.
-        if type(module) not in (nn.Linear, nn.Conv2d) or not fnmatchcase(name, match):
+        if type(module) not in _MAKERS or not fnmatchcase(name, match):
             return None
+<<<<<<< HEAD
         make = _analog_linear if isinstance(module, nn.Linear) else _analog_conv
         assert isinstance(module, nn.Linear | nn.Conv2d)
         weight = module.weight.flatten(1)
@@ -62,23 +79,105 @@ def convert_to_analog(
             else SlicedWeightMapping(weight, hardware, slices=slices.count, levels=slices.levels)
         )
         return _like(module, make(name, module, hardware, mapping=mapping, fidelity=fidelity, seed=next(seeds)))
+=======
+        made = _MAKERS[type(module)](name, module, hardware, fidelity=fidelity, seed=next(seeds))
+        return _like(module, made) if isinstance(made, AnalogLayer) else made
+>>>>>>> main
 
     return _replaced(model, convert)
 
 
 def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.Module:
-    """A copy of the model with nn.Linear and nn.Conv2d in place of the analogue layers.
+    """A copy of the model with the layers of torch in place of the analogue ones.
 
     The weights are the targets, or with `as_programmed` those of the conductances after programming error and stuck
     cells. Converters, lines and read noise have no digital counterpart and are left out.
     """
 
     def convert(_: str, module: nn.Module) -> nn.Module | None:
+        if isinstance(module, AnalogRNN):
+            return digital_rnn(module, partial(_weight, as_programmed=as_programmed))
         return _digital(module, as_programmed=as_programmed) if isinstance(module, AnalogLayer) else None
 
     return _replaced(model, convert)
 
 
+<<<<<<< HEAD
+=======
+def set_fidelity(
+    model: nn.Module,
+    fidelity: str,
+    match: str = "*",
+    *,
+    engine: Engine | None = None,
+    workers: int | None = None,
+    refresh: LineRefresh | None = None,
+) -> None:
+    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time.
+
+    `refresh` says how often training solves the lines: LineRefresh(steps=1) is in every step, None leaves it as it is.
+    """
+    if fidelity == "spice" and engine is None:
+        raise ValueError('fidelity "spice" needs an engine, got None; pass engine=ENGINES["ngspice"]()')
+    for _, layer in _some(model, match):
+        layer.fidelity, layer.engine, layer.core.workers = fidelity, engine, workers
+        layer.refresh = layer.refresh if refresh is None else refresh
+
+
+def set_frame(model: nn.Module, frame: int | None, match: str = "*") -> None:
+    """Set the read-noise frame of the layers named like `match`; None is no read noise."""
+    for _, layer in _some(model, match):
+        layer.frame = frame
+
+
+def program(model: nn.Module, generator: torch.Generator, match: str = "*") -> None:
+    """Write the weights of the layers named like `match`: draws their programming errors and stuck cells."""
+    for _, layer in _some(model, match):
+        layer.program(generator)
+
+
+@torch.no_grad()
+def calibrate_ranges(model: nn.Module, inputs: Tensor, match: str = "*") -> None:
+    """Fix the input range of each layer, and of its converters, at the largest values that `inputs` bring about.
+
+    Without this call the input range follows each batch, and the converters span what a tile can give at worst.
+    """
+    layers = [layer for _, layer in _some(model, match)]
+    hooks = [layer.register_forward_pre_hook(_watch_inputs) for layer in layers]
+    for layer in layers:
+        layer.core.input_range = layer.core.adc_range = None
+        layer.core.recorder = partial(_watch_currents, layer.core)
+    try:
+        model(inputs)
+    finally:
+        for layer, hook in zip(layers, hooks, strict=True):
+            layer.core.recorder = None
+            hook.remove()
+
+
+def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+    assert isinstance(layer, AnalogLayer)
+    largest = arguments[0].detach().abs().max()
+    # A recurrent layer reads many times in one pass.
+    if largest > 0 and (layer.core.input_range is None or largest > layer.core.input_range):
+        layer.core.input_range = largest
+
+
+def _watch_currents(core: AnalogCore, read: Read) -> None:
+    largest = read.currents.abs().max()
+    if core.hardware.adc_bits is not None and largest > 0 and (core.adc_range is None or largest > core.adc_range):
+        core.adc_range = largest.to(core.input_range)
+
+
+def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:
+    found = list(analog_layers(model, match))
+    if not found:
+        names = [name for name, _ in analog_layers(model)]
+        raise ValueError(f"no analogue layer is called like {match!r}; the model has {names or 'none'}")
+    return found
+
+
+>>>>>>> main
 def _replaced(model: nn.Module, convert: Callable[[str, nn.Module], nn.Module | None]) -> nn.Module:
     """A deep copy in which each module that `convert` maps to another is replaced; a shared one stays shared."""
     model = deepcopy(model)
@@ -146,14 +245,47 @@ def _with_bias(layer: AnalogLayer, bias: Tensor | None) -> AnalogLayer:
     return layer
 
 
+def _analog_conv1d(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+    assert isinstance(source, nn.Conv1d)
+    return analog_conv1d(name, source, hardware, mapping=WeightMapping(source.weight.flatten(1), hardware), **options)
+
+
+def _analog_rnn(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogRNN:
+    assert isinstance(source, nn.RNNBase)
+    return analog_rnn(name, source, hardware, mapping=partial(WeightMapping, hardware=hardware), **options)
+
+
+_MAKERS: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: _analog_linear,
+    nn.Conv1d: _analog_conv1d,
+    nn.Conv2d: _analog_conv,
+    nn.RNN: _analog_rnn,
+    nn.LSTM: _analog_rnn,
+    nn.GRU: _analog_rnn,
+}
+
+
+def _weight(layer: AnalogLayer, *, as_programmed: bool) -> Tensor:
+    core = layer.core
+<<<<<<< HEAD
+    weight = (core.programmed_matrix() if as_programmed else core.ideal_matrix()).T
+=======
+    pair = core.targets()
+    programmed = difference(core.cells(pair, None)) / pair.unit
+    return (programmed if as_programmed else core.ideal_matrix()).T
+
+
 @torch.no_grad()
 def _digital(layer: AnalogLayer, *, as_programmed: bool) -> nn.Module:
-    core = layer.core
-    weight = (core.programmed_matrix() if as_programmed else core.ideal_matrix()).T
+    weight = _weight(layer, as_programmed=as_programmed)
+>>>>>>> main
     bias = layer.bias is not None
     match layer:
         case AnalogLinear():
             digital = nn.Linear(layer.in_features, layer.out_features, bias=bias)
+        case AnalogConv1d():
+            lengths = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
+            digital = nn.Conv1d(*lengths, bias=bias)
         case AnalogConv2d():
             shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
             digital = nn.Conv2d(*shape, bias=bias)

@@ -83,6 +83,12 @@ def _ranges(cls: type) -> dict[str, tuple[type, Range]]:
     return found
 
 
+def unit(cls: type, field: str) -> str:
+    """Symbol of the unit of a field; "" where it has none."""
+    hint = get_type_hints(cls, include_extras=True)[field]
+    return next((m.symbol for m in getattr(hint, "__metadata__", ()) if isinstance(m, Unit)), "")
+
+
 def validate(params: Any) -> None:
     """Check every field that has a unit; raises ValueError naming class, field, demand and value."""
     name = type(params).__name__

@@ -21,10 +21,11 @@ INSIDE_COSIM = [
     {"engines"},
     {"runs", "calibration", "cosimulation", "doctor", "plots"},
     {"twins"},
-    {"circuits", "hardware"},
+    {"circuits", "hardware", "sweeps"},
     {"layers"},
     {"controls"},
     {"convert"},
+    {"conductances", "exchange"},
     {"certification"},
     {"cli"},
 ]

@@ -1,8 +1,9 @@
 """Trainable layers whose products run on modelled analogue arrays."""
 
-from cosim.layers.conv import AnalogConv2d
+from cosim.layers.conv import AnalogConv1d, AnalogConv2d
 from cosim.layers.linear import AnalogLinear
 from cosim.layers.lines import LineRefresh
+<<<<<<< HEAD
 from cosim.layers.mapping import PairConductances, SlicedWeightMapping, WeightMapping
 from cosim.layers.noise import TrainingNoise
 from cosim.layers.programming import Verify
@@ -16,4 +17,30 @@ __all__ = [
     "TrainingNoise",
     "Verify",
     "WeightMapping",
+=======
+from cosim.layers.mapping import PairConductances, WeightMapping
+from cosim.layers.memory import Match, SemanticMemory
+from cosim.layers.netlists import netlists
+from cosim.layers.ode import AnalogODE
+from cosim.layers.recurrent import AnalogRNN
+from cosim.layers.spiking import CircuitNeuron, LifLayer, OverTime, RetentionNeuron, Surrogate
+
+__all__ = [
+    "AnalogConv1d",
+    "AnalogConv2d",
+    "AnalogLinear",
+    "AnalogODE",
+    "AnalogRNN",
+    "CircuitNeuron",
+    "LifLayer",
+    "LineRefresh",
+    "Match",
+    "OverTime",
+    "PairConductances",
+    "RetentionNeuron",
+    "SemanticMemory",
+    "Surrogate",
+    "WeightMapping",
+    "netlists",
+>>>>>>> main
 ]

@@ -128,9 +128,7 @@ class AnalogCore(nn.Module):
 
     def combined(self, y: Float[Tensor, "... pair"]) -> Float[Tensor, "... col"]:
         """Slices added up with their weights, and drift compensated."""
-        weights = slice_weights(self.cells.mapping)
-        if weights is not None:
-            y = y.unflatten(-1, (self.col_count, len(weights))) @ weights
+        y = self._sliced(y)
         return y if self.drift_scale is None else y * self.drift_scale
 
     def ideal_matrix(self) -> Float[Tensor, "row col"]:
