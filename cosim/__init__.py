@@ -42,12 +42,9 @@ __all__ = [
     "run_many",
     "set_fidelity",
     "set_frame",
-<<<<<<< HEAD
     "set_time",
     "set_training_noise",
-=======
     "sweep",
->>>>>>> main
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.

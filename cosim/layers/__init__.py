@@ -3,25 +3,12 @@
 from cosim.layers.conv import AnalogConv1d, AnalogConv2d
 from cosim.layers.linear import AnalogLinear
 from cosim.layers.lines import LineRefresh
-<<<<<<< HEAD
 from cosim.layers.mapping import PairConductances, SlicedWeightMapping, WeightMapping
-from cosim.layers.noise import TrainingNoise
-from cosim.layers.programming import Verify
-
-__all__ = [
-    "AnalogConv2d",
-    "AnalogLinear",
-    "LineRefresh",
-    "PairConductances",
-    "SlicedWeightMapping",
-    "TrainingNoise",
-    "Verify",
-    "WeightMapping",
-=======
-from cosim.layers.mapping import PairConductances, WeightMapping
 from cosim.layers.memory import Match, SemanticMemory
 from cosim.layers.netlists import netlists
+from cosim.layers.noise import TrainingNoise
 from cosim.layers.ode import AnalogODE
+from cosim.layers.programming import Verify
 from cosim.layers.recurrent import AnalogRNN
 from cosim.layers.spiking import CircuitNeuron, LifLayer, OverTime, RetentionNeuron, Surrogate
 
@@ -39,8 +26,10 @@ __all__ = [
     "PairConductances",
     "RetentionNeuron",
     "SemanticMemory",
+    "SlicedWeightMapping",
     "Surrogate",
+    "TrainingNoise",
+    "Verify",
     "WeightMapping",
     "netlists",
->>>>>>> main
 ]

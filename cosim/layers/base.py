@@ -12,12 +12,9 @@ from cosim.layers import spice
 from cosim.layers.core import AnalogCore
 from cosim.layers.lines import LineRefresh, from_planes
 from cosim.layers.mapping import WeightMapping
-<<<<<<< HEAD
 from cosim.layers.programming import Verify, Writes
-from devicemodels.units import Second
-=======
 from cosim.runs import Job
->>>>>>> main
+from devicemodels.units import Second
 
 
 class AnalogLayer(nn.Module):
