@@ -156,7 +156,7 @@ def _watch_inputs(share: One, layer: nn.Module, arguments: tuple[Any, ...]) -> N
     assert isinstance(layer, AnalogLayer)
     largest = _within(arguments[0].detach(), share)
     if largest > 0:
-        layer.core.input_range = largest
+        layer.core.input_range = _larger(layer.core.input_range, largest)
 
 
 def _watch_currents(core: AnalogCore, share: One, read: Read) -> None:
@@ -164,7 +164,12 @@ def _watch_currents(core: AnalogCore, share: One, read: Read) -> None:
         i = difference(read.currents) if core.hardware.adc_of == "pair" else read.currents
         largest = _within(i, share)
         if largest > 0:
-            core.adc_range = largest.to(core.input_range)
+            core.adc_range = _larger(core.adc_range, largest.to(core.input_range))
+
+
+def _larger(known: Tensor | None, found: Tensor) -> Tensor:
+    """A recurrent layer is used once for each step of a sequence."""
+    return found if known is None else torch.maximum(known, found)
 
 
 def _within(values: Tensor, share: One) -> Tensor:
