@@ -23,6 +23,7 @@ INSIDE_COSIM = [
     {"twins"},
     {"circuits", "hardware", "sweeps"},
     {"layers"},
+    {"controls"},
     {"convert"},
     {"conductances", "exchange"},
     {"certification"},
