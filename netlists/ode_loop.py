@@ -166,11 +166,16 @@ def testbench(
     """
     system = build(p, layers)
     edge = p.t_load / 1000
-    stimuli: dict[str, Stimulus | float] = {f"vic{k}": -p.unit * float(x) for k, x in enumerate(x0)}
-    stimuli |= {LOAD: Pwl(((0.0, 1.0), (p.t_load - edge, 1.0), (p.t_load, 0.0))), BIAS: p.unit}
+    stimuli: dict[str, Stimulus | float] = {f"vic{k}": _raised(-p.unit * float(x), edge) for k, x in enumerate(x0)}
+    stimuli |= {LOAD: Pwl(((0.0, 1.0), (p.t_load - edge, 1.0), (p.t_load, 0.0))), BIAS: _raised(p.unit, edge)}
     stimuli |= {CLAMP: p.relu.v_clamp} if CLAMP in system.sources else {}
     states = [f"v(x{k})" for k in range(len(x0))]
     return system.netlist(stimuli | dict(inputs or {}), (*states, *probes))
+
+
+def _raised(level: Volt, edge: Second) -> Pwl:
+    """From 0 V: with all signals at rest the operating point of the rectifiers is found at once."""
+    return Pwl(((0.0, 0.0), (edge, level)))
 
 
 def rotor(hidden: int = 8, *, growth: One = 0.5, turn: One = 1.0, wall: One = 2.0) -> tuple[Layer, Layer]:

@@ -10,14 +10,14 @@ r"""Inverting precision rectifier with an adjustable upper clamp: the ReLU behin
     v_out = max(0, -slope·inp)              slope = r_f / r_in, knee of some 10 µV: diode drop over loop gain
     v_out ≤ limit + w ln(...)               limit = 2 slope (v_drop - v_clamp), w = 2 slope n v_t: soft, as diodes are
 
-With a positive input the amplifier's output q sits one diode drop below the virtual ground (diode `below`) and r_f holds
-out at 0 V; with a negative one it sits a drop above out (diode `above`), which it drives. In between it must travel two
-drops, v_swing, with nothing but the small error at s to push it: after a zero crossing of slope S the output is dead for
-about √(2 v_swing r_in/(r_f ω S))-like times, so the error grows as √S and no static transfer knows of it.
+With a positive input the amplifier's output q sits one diode drop below the virtual ground (diode `below`) and r_f
+holds out at 0 V; with a negative one it sits a drop above out (diode `above`), which it drives. In between it must
+travel two drops with nothing to push it but the small voltage at s: after a zero crossing of slope S the output is dead
+for about sqrt(2 · drops / (ω β S)), so the error grows as sqrt(S) and no static transfer knows of it.
 
 The clamp is in front of the rectifier: behind it, a series resistor would turn the load of a crossbar row into a gain
-error. Its diode's leakage appears at the output times r_in/2: use silicon. At the rectifier, Schottky diodes leave i_s r_f
-(2 mV) at the output of an idle unit.
+error. The leakage of its diode appears at the output times r_in/2: use silicon. In the rectifier, Schottky diodes
+leave i_s r_f (2 mV) at the output of an idle unit.
 """
 
 from dataclasses import dataclass
