@@ -31,8 +31,9 @@ from netlists.crossbar import CrossbarParams
 from netlists.integrator import IntegratorParams
 from netlists.opamp import OPA4322
 from netlists.relu import ReluParams
-from netlists.spice import Netlist, Pwl, Stimulus
+from netlists.spice import Netlist, Pwl, Stimulus, Subckt
 from netlists.system import Array, Bank, Block, Links, System
+from netlists.stimuli import sampled
 from netlists.tia import TiaParams
 
 BIAS, CLAMP, LOAD = "bias", "clamp", "load"
@@ -116,8 +117,14 @@ def conductance_of_one(p: OdeLoopParams, layer: Layer) -> Siemens:
     return (p.g_max - p.g_min) / float(np.abs(layer.rows).max())
 
 
-def build(p: OdeLoopParams, layers: Sequence[Layer]) -> System:
-    """The loop around `layers` as a system.
+def build(p: OdeLoopParams, layers: Sequence[Layer] | None = None) -> Subckt:
+    """Subcircuit `ode_loop` of the sources and states of `system`; by default with the network of the calibration."""
+    layers = layers or driven_rotor()
+    return system(p, layers).subckt("ode_loop", [f"x{k}" for k in range(layers[-1].weight.shape[1])])
+
+
+def system(p: OdeLoopParams, layers: Sequence[Layer]) -> System:
+    """The loop around `layers` as blocks.
 
     Sources: vic{k} loads state k with -v(vic{k}); load opens the loop; bias, clamp; and every input. States are x{k}.
     """
@@ -160,17 +167,23 @@ def testbench(
     inputs: Mapping[str, Stimulus | float] | None = None,
     probes: Sequence[str] = (),
 ) -> Netlist:
-    """The loop loaded with x0 (units) until t_load, then closed; `inputs` in V over absolute time.
+    """The loop loaded with x0 (units) until t_load, then closed; `inputs` as `stimulus` makes them (V, from t = 0).
 
-    Probes: the states, then those given.
+    Probes: the states, then those given. Simulate it with `uic`: from rest all signals rise together, while an
+    operating point with inputs already there makes the solver search for every rectifier's side.
     """
-    system = build(p, layers)
+    loop = system(p, layers)
     edge = p.t_load / 1000
     stimuli: dict[str, Stimulus | float] = {f"vic{k}": _raised(-p.unit * float(x), edge) for k, x in enumerate(x0)}
     stimuli |= {LOAD: Pwl(((0.0, 1.0), (p.t_load - edge, 1.0), (p.t_load, 0.0))), BIAS: _raised(p.unit, edge)}
-    stimuli |= {CLAMP: p.relu.v_clamp} if CLAMP in system.sources else {}
+    stimuli |= {CLAMP: p.relu.v_clamp} if CLAMP in loop.sources else {}
     states = [f"v(x{k})" for k in range(len(x0))]
-    return system.netlist(stimuli | dict(inputs or {}), (*states, *probes))
+    return loop.netlist(stimuli | dict(inputs or {}), (*states, *probes))
+
+
+def stimulus(p: OdeLoopParams, time: np.ndarray, values: np.ndarray) -> Pwl:
+    """An input through `values` (units) at `time` (s after the loop closes, the first 0); before, the first value."""
+    return sampled(np.append(0.0, p.t_load + time), p.unit * np.append(values[0], values))
 
 
 def _raised(level: Volt, edge: Second) -> Pwl:
@@ -178,11 +191,14 @@ def _raised(level: Volt, edge: Second) -> Pwl:
     return Pwl(((0.0, 0.0), (edge, level)))
 
 
-def rotor(hidden: int = 8, *, growth: One = 0.5, turn: One = 1.0, wall: One = 2.0) -> tuple[Layer, Layer]:
+def rotor(
+    hidden: int = 8, *, growth: One = 0.5, turn: One = 1.0, wall: One = 2.0, push: One = 0.0
+) -> tuple[Layer, ...]:
     """A 2-hidden-2 network with a limit cycle near radius 1, written down rather than trained.
 
-    dx/dt = A x - wall·Σ_k d_k max(0, d_k·x - 0.4) (2/walls), A = [[growth, -turn], [turn, growth]]: four units make
-    A x, as x = max(0, x) - max(0, -x), and the others, in directions d_k all around, push inwards.
+    dx/dt = A x - (2 wall/walls) Σ_k d_k max(0, d_k·x - 0.4 - push d_k·(1, 0) u),  A = [[growth, -turn], [turn, growth]]:
+    four units make A x, as x = max(0, x) - max(0, -x), and the others, in directions d_k all around, push inwards. With
+    `push` an input u moves their centre.
     """
     if hidden < 7:
         raise ValueError(f"rotor.hidden must be at least 7: four units turn, three or more hold; got {hidden!r}")
@@ -193,4 +209,11 @@ def rotor(hidden: int = 8, *, growth: One = 0.5, turn: One = 1.0, wall: One = 2.
     first = np.concatenate([np.eye(2), -np.eye(2), d], axis=1)
     second = np.concatenate([a.T, -a.T, -wall * 2 / walls * d.T])
     threshold = np.concatenate([np.zeros(4), np.full(walls, -0.4)])
-    return Layer(weight=first, bias=threshold), Layer(weight=second, bias=np.zeros(2))
+    centre = np.concatenate([np.zeros(4), -push * d[0]])[None]
+    driven = {"inputs": ("u",), "input_weight": centre} if push else {}
+    return Layer(weight=first, bias=threshold, **driven), Layer(weight=second, bias=np.zeros(2))
+
+
+def driven_rotor() -> tuple[Layer, ...]:
+    """The 2-14-2 network of the calibration: a rotor whose centre the input u moves by half a unit per unit."""
+    return rotor(14, push=0.5)

@@ -5,22 +5,24 @@
     Links    resistors from driven nets to virtual grounds
 
 Each net is a voltage that one block or one source drives, or the virtual ground of one amplifier, where currents add.
-All blocks share the rails vp and vm, and a port of a bank may be one net for all of its circuits.
+Blocks with the same rails share them: vp and vm, or vp1 and vm1 for a second pair. A port of a bank may be one net for
+all of its circuits, and "0" is ground.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from devicemodels.units import Volt
 from netlists import crossbar, integrator, opamp, relu, tia
 from netlists.crossbar import CrossbarParams
-from netlists.opamp import OpampParams
 from netlists.spice import Element, Netlist, Resistors, Stimulus, Subckt, SubcktText, V, X
 
 RAILS = ("vp", "vm")
+"""Ports of a circuit that go to the rails."""
 
 
 class Part(NamedTuple):
@@ -114,29 +116,46 @@ class System:
     title: str
     blocks: tuple[Block, ...]
     sources: tuple[str, ...]
-    amplifiers: tuple[OpampParams, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "amplifiers", tuple(b.params.opamp for b in self.blocks if isinstance(b, Bank)))
         names = [block.name for block in self.blocks]
         if len(set(names)) != len(names):
             raise ValueError(f"system {self.title!r} has a block name twice: {sorted(names)}")
         _check_nets(self)
-        rails = {(amplifier.v_low, amplifier.v_high) for amplifier in self.amplifiers}
-        if len(rails) != 1:
-            raise ValueError(f"the amplifiers of system {self.title!r} must share one pair of rails, got {rails}")
+
+    @property
+    def rails(self) -> dict[tuple[Volt, Volt], tuple[str, str]]:
+        """Nets of each pair of rails (v_low, v_high): (vp, vm), then (vp1, vm1) and so on."""
+        pairs = dict.fromkeys(_supply(block) for block in self.blocks if isinstance(block, Bank))
+        return {pair: (f"vp{k or ''}", f"vm{k or ''}") for k, pair in enumerate(pairs)}
+
+    @property
+    def supplies(self) -> dict[str, Volt]:
+        """Voltage of each rail by the name of its source, "vp" for Vvp."""
+        nets = self.rails.items()
+        return {name: volts for (low, high), (vp, vm) in nets for name, volts in ((vp, high), (vm, low))}
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        """The blocks, wired."""
+        return tuple(element for block in self.blocks for element in _elements(block, self.rails))
+
+    @property
+    def subckts(self) -> tuple[Subckt, ...]:
+        """What the elements are instances of: one subcircuit for each block, named after it."""
+        return tuple(_subckt(block) for block in self.blocks if not isinstance(block, Links))
+
+    def subckt(self, name: str, outputs: Sequence[str]) -> Subckt:
+        """The system as one subcircuit: sources, outputs, rails."""
+        return Subckt(name, (*self.sources, *outputs, *self.supplies), self.elements, self.subckts)
 
     def netlist(self, stimuli: Mapping[str, Stimulus | float], probes: Sequence[str]) -> Netlist:
-        """The flat netlist with a voltage source V<net> at every source net and the rails Vhigh, Vlow."""
+        """The flat netlist with a voltage source V<net> at every source net and every rail."""
         if set(stimuli) != set(self.sources):
             raise ValueError(f"stimuli must be given for {sorted(self.sources)}, got {sorted(stimuli)}")
         drivers = [opamp.source(V, net, net, "0", stimuli[net]) for net in self.sources]
-        subckts, elements = [], []
-        for block in self.blocks:
-            elements += _elements(block)
-            subckts += [] if isinstance(block, Links) else [_subckt(block)]
-        supplies = opamp.supplies(self.amplifiers[0])
-        return Netlist(self.title, (*supplies, *drivers, *elements), tuple(probes), subckts=tuple(subckts))
+        rails = [V(net, net, "0", volts) for net, volts in self.supplies.items()]
+        return Netlist(self.title, (*rails, *drivers, *self.elements), tuple(probes), subckts=self.subckts)
 
 
 def reads(block: Block) -> tuple[str, ...]:
@@ -169,25 +188,32 @@ def _check_nets(system: System) -> None:
         driven += drives(block)
         grounds += collects(block)
     for net in sorted({*driven, *grounds}):
-        if (driven + grounds).count(net) > 1 or net in (*RAILS, "0"):
+        if (driven + grounds).count(net) > 1 or net in (*system.supplies, "0"):
             raise ValueError(
                 f"net {net!r} of system {system.title!r} is driven more than once; give each output its own"
             )
     for block in system.blocks:
-        if lost := sorted(set(reads(block)) - set(driven)):
+        if lost := sorted(set(reads(block)) - {*driven, "0"}):
             raise ValueError(f"block {block.name!r} reads nets that nothing drives: {lost}")
         if lost := sorted(set(feeds(block)) - set(grounds)):
             raise ValueError(f"block {block.name!r} sends current to nets without an amplifier: {lost}")
 
 
-def _elements(block: Block) -> Iterator[Element]:
+def _supply(bank: Bank) -> tuple[Volt, Volt]:
+    """Rails of a bank: those of its amplifier, where it has one."""
+    own = getattr(bank.params, "opamp", bank.params)
+    return own.v_low, own.v_high
+
+
+def _elements(block: Block, rails: Mapping[tuple[Volt, Volt], tuple[str, str]]) -> Iterator[Element]:
     if isinstance(block, Array):
         yield X(block.name, (*block.rows, *block.cols), block.name)
     elif isinstance(block, Links):
         yield Resistors(block.name, block.p, block.n, block.r)
     else:
+        supply = dict(zip(RAILS, rails[_supply(block)], strict=True))
         ports = block.part.module.PORTS
-        nets = [(port,) * len(block) if port in RAILS else block.nets(port) for port in ports]
+        nets = [(supply[port],) * len(block) if port in RAILS else block.nets(port) for port in ports]
         yield from (X(f"{block.name}{k}", each, block.name) for k, each in enumerate(zip(*nets, strict=True)))
 
 

@@ -86,9 +86,7 @@ class Relu(Twin[ReluParams, ReluFit]):
         h = -fit.slope * (v - fit.v_offset)
         return h - fit.softness * wright_omega((h - fit.limit) / fit.softness)
 
-    def transient(
-        self, v: Float[Tensor, "batch time"], dt: Second, r_load: Ohm = 10e3
-    ) -> Float[Tensor, "batch time"]:
+    def transient(self, v: Float[Tensor, "batch time"], dt: Second, r_load: Ohm = 10e3) -> Float[Tensor, "batch time"]:
         """Output (V) at the end of each step of dt (s) for the input v (V) at that time, settled before; any dt."""
         network = _Network(self.p, self.fit, r_load, dt)
         # What drives r_in behind an ideal clamp, for unit gain of the line.
