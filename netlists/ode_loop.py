@@ -32,8 +32,8 @@ from netlists.integrator import IntegratorParams
 from netlists.opamp import OPA4322
 from netlists.relu import ReluParams
 from netlists.spice import Netlist, Pwl, Stimulus, Subckt
-from netlists.system import Array, Bank, Block, Links, System
 from netlists.stimuli import sampled
+from netlists.system import Array, Bank, Block, Links, System
 from netlists.tia import TiaParams
 
 BIAS, CLAMP, LOAD = "bias", "clamp", "load"
@@ -196,9 +196,10 @@ def rotor(
 ) -> tuple[Layer, ...]:
     """A 2-hidden-2 network with a limit cycle near radius 1, written down rather than trained.
 
-    dx/dt = A x - (2 wall/walls) Σ_k d_k max(0, d_k·x - 0.4 - push d_k·(1, 0) u),  A = [[growth, -turn], [turn, growth]]:
-    four units make A x, as x = max(0, x) - max(0, -x), and the others, in directions d_k all around, push inwards. With
-    `push` an input u moves their centre.
+    dx/dt = A x - (2 wall/walls) Σ_k d_k max(0, d_k·x - 0.4 - push d_k·(1, 0) u)
+
+    A grows and turns: four units make A x, as x = max(0, x) - max(0, -x). The others, in directions d_k all around,
+    push inwards; with `push` an input u moves their centre.
     """
     if hidden < 7:
         raise ValueError(f"rotor.hidden must be at least 7: four units turn, three or more hold; got {hidden!r}")

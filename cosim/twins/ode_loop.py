@@ -1,4 +1,4 @@
-r"""Behavioural twin of netlists/ode_loop.py: the closed loop as a differential equation, made of the twins of its parts.
+r"""Behavioural twin of netlists/ode_loop.py: the closed loop as a differential equation, from the twins of its parts.
 
     dw/dt = -k (v_z - v_offset) - leak x - k (w - x),   k = gain/(r c),   x = w between the rails v_low and v_high
     v_z = network(x - lag·dx/dt, inputs)
@@ -124,7 +124,7 @@ def respond(twin: OdeLoop, u: Float[Tensor, "batch time"]) -> Float[Tensor, "bat
 
 LENGTH: One = 8.0
 """Units of time of the bench and of the unseen stimulus: more than one turn."""
-STEPS = 400
+STEPS = 200
 """Steps of the twin in that time."""
 BENCH_START = (0.4, 0.1)
 UNSEEN_START = (-0.9, 0.7)
@@ -185,7 +185,7 @@ def calibrate(p: OdeLoopParams, engine: Engine) -> Record:
         with torch.no_grad():
             return (network(x0, LENGTH * p.tau / STEPS, STEPS)[0].numpy() - circuit).ravel()
 
-    solution = least_squares(residual, [1.0, 1e-4], x_scale=[1e-2, 1e-2], diff_step=1e-3, xtol=1e-6)
+    solution = least_squares(residual, [1.0, 1e-4], x_scale=[1e-2, 1e-2], diff_step=1e-3, xtol=1e-6, max_nfev=5)
     fit, error = decode(solution.x), residual(solution.x)
     seen, driven = _unseen(p, OdeLoop(p, fit), engine)
     energy = supplied(driven, _sources(p), p.t_load)

@@ -1,4 +1,4 @@
-"""The twin of a system of blocks (netlists/system.py), made of the twins of its parts: settled, differentiable, batched.
+"""The twin of a system of blocks (netlists/system.py), from the twins of its parts: settled, differentiable, batched.
 
 Everything between two memories settles much faster than they move, so the nets are found block by block in the order
 of the signal. The currents into the virtual grounds of a bank are one matrix product with the voltages of all nets so

@@ -99,6 +99,10 @@ class Relu(Twin[ReluParams, ReluFit]):
         return torch.stack(outputs, 1) + self.fit.floor
 
 
+TOLERANCE: Volt = 1e-7
+"""Of the amplifier's output in a step."""
+
+
 class _Network:
     """Resistors and diodes around the amplifier; the capacitor at s as its companion of one step (backward Euler)."""
 
@@ -108,65 +112,64 @@ class _Network:
         self.omega, self.leak, self.dt = 2 * pi * fit.gbw, 2 * pi * fit.gbw / p.opamp.a0, dt
         self.g_c = fit.c_in / dt
 
-    def solve(self, y: Tensor, u: Tensor, held: Tensor, g_c: Siemens) -> tuple[Tensor, Tensor]:
-        """v_s and out for the amplifier's output y and the input u; `held` is v_s a step before, behind g_c."""
+    def solve(self, y: Tensor, u: Tensor, held: Tensor, g_c: Siemens) -> tuple[Tensor, Tensor, Tensor]:
+        """v_s, its slope over y, and out, for the amplifier's output y, the input u, and v_s before, `held` behind g_c."""
         g_s, g_o = self.g_in + g_c + self.g_f, self.g_f + self.g_load
         by_s = self.g_in * u + g_c * held
         z = g_s * g_o - self.g_f**2
         # Without diodes; then `above` at out with the resistance it sees; then `below` at s.
-        free_o, r_o = self.g_f * by_s / z, g_s / z
-        i_above = self._current(y - free_o, r_o)
-        s, r_s = (g_o * by_s + self.g_f * i_above) / z, g_o / z
-        i_below = self._current(s - y, r_s)
-        return s - r_s * i_below, free_o + r_o * i_above - self.g_f / z * i_below
+        free_o, r_o, r_s = self.g_f * by_s / z, g_s / z, g_o / z
+        v_above, share_above = self._behind(y - free_o, r_o)
+        s = r_s * by_s + self.g_f / g_s * v_above
+        s_slope = self.g_f / g_s * share_above
+        v_below, share_below = self._behind(s - y, r_s)
+        out = free_o + v_above - self.g_f / g_o * v_below
+        return s - v_below, s_slope - share_below * (s_slope - 1), out
 
-    def _current(self, across: Tensor, r: float) -> Tensor:
-        """Forward current of a diode behind r with the voltage `across` both."""
-        return self.w / r * wright_omega(across / self.w + log(r * self.i_s / self.w))
+    def _behind(self, across: Tensor, r: float) -> tuple[Tensor, Tensor]:
+        """What a diode and r share of the voltage `across` both: the voltage at r, and its slope."""
+        omega = wright_omega(across / self.w + log(r * self.i_s / self.w))
+        return self.w * omega, omega / (1 + omega)
 
     def rest(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """y and v_s that a constant u has led to, by bisection: what drives y falls with y."""
         low, high = torch.full_like(u, -20.0), torch.full_like(u, 20.0)
         for _ in range(60):
             y = (low + high) / 2
-            rising = self._rate(y, self.solve(y, u, u, 0.0)[0]) > 0
+            rising = -self.omega * self.solve(y, u, u, 0.0)[0] - self.leak * y > 0
             low, high = torch.where(rising, y, low), torch.where(rising, high, y)
         y = (low + high) / 2
         return y, self.solve(y, u, u, 0.0)[0]
 
-    def _rate(self, y: Tensor, v_s: Tensor) -> Tensor:
-        return self.slew * torch.tanh(-self.omega / self.slew * v_s) - self.leak * y
-
     def step(self, y: Tensor, v_s: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y, v_s and out after a step (backward Euler): the root of an increasing function, by safeguarded Newton."""
+        """y, v_s and out after a step (backward Euler)."""
         with torch.no_grad():
             root = self._root(y, v_s, u)
-        root = root.requires_grad_(False)
+        # Newton's last step carries the gradient.
         value, slope = self._defect(root, y, v_s, u)
         new = root - value / slope.detach()
-        held, out = self.solve(new, u, v_s, self.g_c)
-        return new, held, out
+        v_s, _, out = self.solve(new, u, v_s, self.g_c)
+        return new, v_s, out
 
     def _defect(self, new: Tensor, y: Tensor, v_s: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """new - y - dt·rate, and its slope by a difference small against the width of a junction."""
-        tiny = 1e-5 * self.w
-
-        def value(at: Tensor) -> Tensor:
-            return at - y - self.dt * self._rate(at, self.solve(at, u, v_s, self.g_c)[0])
-
-        here = value(new)
-        return here, (value(new + tiny) - here) / tiny
+        """new - y - dt·rate, an increasing function of new, and its slope."""
+        s, s_slope, _ = self.solve(new, u, v_s, self.g_c)
+        bent = torch.tanh(self.omega / self.slew * s)
+        value = new - y + self.dt * (self.slew * bent + self.leak * new)
+        return value, 1 + self.dt * (self.omega * (1 - bent * bent) * s_slope + self.leak)
 
     def _root(self, y: Tensor, v_s: Tensor, u: Tensor) -> Tensor:
-        reach = self.dt * (self.slew + self.leak * y.abs()) + 1e-12
-        low, high, new = y - reach, y + reach, y
-        for _ in range(12):
+        """Newton's method, and a bisection wherever it does not at least halve the defect."""
+        reach = self.dt * (self.slew + self.leak * y.abs()) + 1e-9
+        low, high, new, before = y - reach, y + reach, y, torch.inf
+        for _ in range(60):
             value, slope = self._defect(new, y, v_s, u)
+            if bool((value.abs() <= TOLERANCE * slope).all()):
+                break
             low, high = torch.where(value < 0, new, low), torch.where(value < 0, high, new)
             newton = new - value / slope
-            new = torch.where((newton > low) & (newton < high), newton, (low + high) / 2)
-            if bool((value.abs() < 1e-9).all()):
-                break
+            good = (newton > low) & (newton < high) & (value.abs() < before / 2)
+            new, before = torch.where(good, newton, (low + high) / 2), value.abs()
         return new
 
 
