@@ -27,7 +27,8 @@ from cosim.twins.integrator import Integrator, IntegratorFit
 from cosim.twins.system import SystemTwin, parts
 from cosim.waveforms import Waveforms
 from devicemodels.units import FINITE, One, Second, Volt, validate
-from netlists.ode_loop import BIAS, Layer, OdeLoopParams, driven_rotor, stimulus, system, testbench
+from netlists.mlp import BIAS, Layer
+from netlists.ode_loop import OdeLoopParams, driven_rotor, stimulus, system, testbench
 from netlists.spice import Netlist
 
 
@@ -147,7 +148,7 @@ def bench(p: OdeLoopParams) -> Netlist:
 def _sources(p: OdeLoopParams) -> dict[str, Volt | str]:
     """Every source that gives energy while the loop runs, and its voltage."""
     rails: dict[str, Volt | str] = {f"v{rail}": volts for rail, volts in system(p, driven_rotor()).supplies.items()}
-    return rails | {"vbias": p.unit, "vclamp": p.relu.v_clamp, "vu": "v(u)"}
+    return rails | {"vbias": p.unit, "vclamp": p.network.relu.v_clamp, "vu": "v(u)"}
 
 
 def _probes(p: OdeLoopParams) -> tuple[str, ...]:

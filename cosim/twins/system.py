@@ -78,7 +78,7 @@ def _settled_relu(part: Any, volts: Tensor, into: Tensor) -> Tensor:
     return part(volts[..., into])
 
 
-SETTLED: dict[type[Twin], Callable[[Any, Tensor, Tensor], Tensor]] = {Tia: _settled_tia, Relu: _settled_relu}
+SETTLED: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] = {Tia: _settled_tia, Relu: _settled_relu}
 """Outputs of a bank from the nets so far, and from what `_into` says of its inputs."""
 
 

@@ -113,7 +113,7 @@ class _Network:
         self.g_c = fit.c_in / dt
 
     def solve(self, y: Tensor, u: Tensor, held: Tensor, g_c: Siemens) -> tuple[Tensor, Tensor, Tensor]:
-        """v_s, its slope over y, and out, for the amplifier's output y, the input u, and v_s before, `held` behind g_c."""
+        """v_s, its slope over y, and out, for the amplifier's output y and the input u; behind g_c the last v_s, held."""
         g_s, g_o = self.g_in + g_c + self.g_f, self.g_f + self.g_load
         by_s = self.g_in * u + g_c * held
         z = g_s * g_o - self.g_f**2
