@@ -1,4 +1,4 @@
-"""Twin of netlists/mlp.py, composed of the twins of its parts; and what a circuit simulator says of the same network."""
+"""Twin of netlists/mlp.py, composed of the twins of its parts; and what a circuit simulator says of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

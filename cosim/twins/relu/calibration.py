@@ -18,7 +18,7 @@ from netlists.spice import Netlist, Pwl
 from netlists.stimuli import sampled
 
 FINE = Options(reltol=1e-5, vntol=1e-8)
-SAMPLES = 400
+SAMPLES = 320
 """Samples of one triangle of the bench, and of the unseen stimulus."""
 R_UNSEEN: Ohm = 3e3
 """Load of the unseen stimulus."""
@@ -39,7 +39,7 @@ def bench(p: ReluParams) -> Netlist:
     """The rectifier at a constant input, which `analysis` sweeps: slope, offset, floor, and limit with its softness.
 
     `calibrate` adds a fine sweep around 0 V for the knee, and triangles of two periods: the dead time behind a zero
-    crossing shows gbw and the diodes' drops (i_s), its growth with the slope c_in.
+    crossing shows c_j and the diodes' drops (i_s), its growth with the slope gbw.
     """
     return testbench(p, 0.0)
 
@@ -103,7 +103,7 @@ def _amplitude(p: ReluParams) -> Volt:
 
 
 def _moving(p: ReluParams, static: ReluFit, engine: Engine) -> ReluFit:
-    """gbw, i_s and c_in from triangles of two periods."""
+    """gbw, i_s and c_j from triangles of two periods."""
     size, runs = _amplitude(p), []
     for period in (10 * fastest(p), fastest(p)):
         corners = ((0.0, size), (period / 2, -size), (period, size), (1.5 * period, -size))
@@ -112,8 +112,8 @@ def _moving(p: ReluParams, static: ReluFit, engine: Engine) -> ReluFit:
         runs.append((np.interp(time, *np.transpose(corners)), period / SAMPLES, waves.at("v(out)", time)))
 
     def decode(x: np.ndarray) -> ReluFit:
-        gbw, i_s, c_in = (float(value) for value in np.exp(x) * (static.gbw, static.i_s, static.c_in))
-        return replace(static, gbw=gbw, i_s=i_s, c_in=c_in)
+        gbw, i_s, c_j = (float(value) for value in np.exp(x) * (static.gbw, static.i_s, static.c_j))
+        return replace(static, gbw=gbw, i_s=i_s, c_j=c_j)
 
     def residual(x: np.ndarray) -> np.ndarray:
         twin = Relu(p, decode(x))
@@ -121,7 +121,7 @@ def _moving(p: ReluParams, static: ReluFit, engine: Engine) -> ReluFit:
             outs = [twin.transient(torch.from_numpy(u)[None], dt)[0].numpy() for u, dt, _ in runs]
         return np.concatenate([out - known for out, (_, _, known) in zip(outs, runs, strict=True)]) / static.limit
 
-    return decode(least_squares(residual, np.zeros(3), diff_step=1e-2, xtol=1e-3, max_nfev=5).x)
+    return decode(least_squares(residual, np.zeros(3), diff_step=1e-2, xtol=1e-3, max_nfev=4).x)
 
 
 def unseen(p: ReluParams, twin: Relu, engine: Engine) -> Residual:

@@ -4,15 +4,18 @@ r"""Behavioural twin of netlists/relu.py: a static transfer for the layers, a tr
     c = h - softness·omega((h - limit)/softness)           upper clamp: a diode, exactly (twins/diode.py)
     out = floor + knee·ln(1 + exp(c/knee))                 rectifier
 
-The transient follows the amplifier's output y and the summing node s (capacitance c_in); both diodes of the rectifier
-are solved in closed form, one after the other, because they never conduct together:
+The transient follows the amplifier's output y, the summing node s and out, by steps of backward Euler:
 
-    dy/dt = ω·(-v_s),    c_in dv_s/dt = (c_v - v_s)/r_in + (out - v_s)/r_f - i_below(v_s - y)
+    dy/dt = slew·tanh(-ω v_s/slew) - (ω/a0) y
+    c_in dv_s/dt = (c_v - v_s)/r_in + (out - v_s)/r_f - i_below(v_s - y) - c_j d(v_s - y)/dt
+    0 = (v_s - out)/r_f - out/r_load + i_above(y - out) + c_j d(y - out)/dt
+
+with c_v the clamped input. Both diodes are solved in closed form, one after the other: they never conduct together.
 """
 
 from dataclasses import dataclass
 from math import log, pi
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -21,7 +24,7 @@ from torch.nn.functional import softplus
 
 from cosim.twins.base import Twin
 from cosim.twins.diode import wright_omega
-from devicemodels.units import FINITE, POSITIVE, Ampere, Farad, Hertz, Ohm, One, Second, Siemens, Volt, validate
+from devicemodels.units import FINITE, POSITIVE, Ampere, Farad, Hertz, Ohm, One, Second, Volt, validate
 from netlists.relu import ReluParams
 
 
@@ -45,8 +48,8 @@ class ReluFit:
     """Gain-bandwidth product of the amplifier."""
     i_s: Annotated[Ampere, POSITIVE]
     """Saturation current of the rectifier's diodes: with n v_t it sets the drops between which the output is dead."""
-    c_in: Annotated[Farad, POSITIVE]
-    """Capacitance at the summing node."""
+    c_j: Annotated[Farad, POSITIVE]
+    """Capacitance of each diode. The one of `below` must be charged by the input, as in an integrator."""
 
     def __post_init__(self) -> None:
         validate(self)
@@ -66,7 +69,7 @@ class ReluFit:
             softness=2 * p.slope * w,
             gbw=p.opamp.gbw,
             i_s=p.diode.i_s,
-            c_in=p.opamp.c_common + p.opamp.c_diff + 2 * p.diode.c_j,
+            c_j=max(p.diode.c_j, 1e-15),
         )
 
 
@@ -89,81 +92,89 @@ class Relu(Twin[ReluParams, ReluFit]):
     def transient(self, v: Float[Tensor, "batch time"], dt: Second, r_load: Ohm = 10e3) -> Float[Tensor, "batch time"]:
         """Output (V) at the end of each step of dt (s) for the input v (V) at that time, settled before; any dt."""
         network = _Network(self.p, self.fit, r_load, dt)
-        # What drives r_in behind an ideal clamp, for unit gain of the line.
+        # What drives r_in behind the clamp, for unit gain of the line.
         drive = -self._line(v) / self.fit.slope
-        y, v_s = network.rest(drive[:, 0])
-        outputs = []
+        at, outputs = network.rest(drive[:, 0]), []
         for u in drive.unbind(1):
-            y, v_s, out = network.step(y, v_s, u)
-            outputs.append(out)
+            at = network.step(at, u)
+            outputs.append(at.out)
         return torch.stack(outputs, 1) + self.fit.floor
 
 
-TOLERANCE: Volt = 1e-7
+class _At(NamedTuple):
+    """Voltages of the amplifier's output, the summing node and the output."""
+
+    y: Tensor
+    s: Tensor
+    out: Tensor
+
+
+TOLERANCE: Volt = 1e-6
 """Of the amplifier's output in a step."""
 
 
 class _Network:
-    """Resistors and diodes around the amplifier; the capacitor at s as its companion of one step (backward Euler)."""
+    """Resistors, diodes and capacitors around the amplifier; a capacitor is a conductance c/dt behind what it held."""
 
     def __init__(self, p: ReluParams, fit: ReluFit, r_load: Ohm, dt: Second) -> None:
         self.g_in, self.g_f, self.g_load = 1 / p.r_in, fit.slope**-1 / p.r_in, 1 / r_load
         self.w, self.i_s, self.slew = p.diode.slope, fit.i_s, p.opamp.slew
         self.omega, self.leak, self.dt = 2 * pi * fit.gbw, 2 * pi * fit.gbw / p.opamp.a0, dt
-        self.g_c = fit.c_in / dt
+        self.g_c, self.g_j = (p.opamp.c_common + p.opamp.c_diff) / dt, fit.c_j / dt
 
-    def solve(self, y: Tensor, u: Tensor, held: Tensor, g_c: Siemens) -> tuple[Tensor, Tensor, Tensor]:
-        """v_s, its slope over y, and out, for the amplifier's output y and the input u; behind g_c the last v_s, held."""
-        g_s, g_o = self.g_in + g_c + self.g_f, self.g_f + self.g_load
-        by_s = self.g_in * u + g_c * held
+    def solve(self, y: Tensor, u: Tensor, old: _At | None) -> tuple[_At, Tensor]:
+        """All nodes for the amplifier's output y and the input u, and the slope of s over y; at rest without `old`."""
+        g_c, g_j = (0.0, 0.0) if old is None else (self.g_c, self.g_j)
+        g_s, g_o = self.g_in + self.g_f + g_c + g_j, self.g_f + self.g_load + g_j
+        by_s, by_o = self.g_in * u, torch.zeros_like(u)
+        if old is not None:
+            by_s = by_s + g_c * old.s + g_j * (y + old.s - old.y)
+            by_o = g_j * (y - old.y + old.out)
         z = g_s * g_o - self.g_f**2
         # Without diodes; then `above` at out with the resistance it sees; then `below` at s.
-        free_o, r_o, r_s = self.g_f * by_s / z, g_s / z, g_o / z
-        v_above, share_above = self._behind(y - free_o, r_o)
-        s = r_s * by_s + self.g_f / g_s * v_above
-        s_slope = self.g_f / g_s * share_above
-        v_below, share_below = self._behind(s - y, r_s)
+        free_o, o_slope = (self.g_f * by_s + g_s * by_o) / z, g_j * (self.g_f + g_s) / z
+        v_above, share = self._behind(y - free_o, g_s / z)
+        s = (g_o * by_s + self.g_f * by_o) / z + self.g_f / g_s * v_above
+        slope = g_j * (g_o + self.g_f) / z + self.g_f / g_s * share * (1 - o_slope)
+        v_below, share = self._behind(s - y, g_o / z)
         out = free_o + v_above - self.g_f / g_o * v_below
-        return s - v_below, s_slope - share_below * (s_slope - 1), out
+        return _At(y, s - v_below, out), slope - share * (slope - 1)
 
-    def _behind(self, across: Tensor, r: float) -> tuple[Tensor, Tensor]:
+    def _behind(self, across: Tensor, r: Ohm) -> tuple[Tensor, Tensor]:
         """What a diode and r share of the voltage `across` both: the voltage at r, and its slope."""
         omega = wright_omega(across / self.w + log(r * self.i_s / self.w))
         return self.w * omega, omega / (1 + omega)
 
-    def rest(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """y and v_s that a constant u has led to, by bisection: what drives y falls with y."""
+    def rest(self, u: Tensor) -> _At:
+        """Where a constant u has led to, by bisection: what drives y falls with y."""
         low, high = torch.full_like(u, -20.0), torch.full_like(u, 20.0)
         for _ in range(60):
             y = (low + high) / 2
-            rising = -self.omega * self.solve(y, u, u, 0.0)[0] - self.leak * y > 0
+            rising = -self.omega * self.solve(y, u, None)[0].s - self.leak * y > 0
             low, high = torch.where(rising, y, low), torch.where(rising, high, y)
-        y = (low + high) / 2
-        return y, self.solve(y, u, u, 0.0)[0]
+        return self.solve((low + high) / 2, u, None)[0]
 
-    def step(self, y: Tensor, v_s: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """y, v_s and out after a step (backward Euler)."""
+    def step(self, at: _At, u: Tensor) -> _At:
+        """A step of dt later."""
         with torch.no_grad():
-            root = self._root(y, v_s, u)
+            root = self._root(at, u)
         # Newton's last step carries the gradient.
-        value, slope = self._defect(root, y, v_s, u)
-        new = root - value / slope.detach()
-        v_s, _, out = self.solve(new, u, v_s, self.g_c)
-        return new, v_s, out
+        value, slope = self._defect(root, at, u)
+        return self.solve(root - value / slope.detach(), u, at)[0]
 
-    def _defect(self, new: Tensor, y: Tensor, v_s: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def _defect(self, new: Tensor, at: _At, u: Tensor) -> tuple[Tensor, Tensor]:
         """new - y - dt·rate, an increasing function of new, and its slope."""
-        s, s_slope, _ = self.solve(new, u, v_s, self.g_c)
-        bent = torch.tanh(self.omega / self.slew * s)
-        value = new - y + self.dt * (self.slew * bent + self.leak * new)
-        return value, 1 + self.dt * (self.omega * (1 - bent * bent) * s_slope + self.leak)
+        now, slope = self.solve(new, u, at)
+        bent = torch.tanh(self.omega / self.slew * now.s)
+        value = new - at.y + self.dt * (self.slew * bent + self.leak * new)
+        return value, 1 + self.dt * (self.omega * (1 - bent * bent) * slope + self.leak)
 
-    def _root(self, y: Tensor, v_s: Tensor, u: Tensor) -> Tensor:
+    def _root(self, at: _At, u: Tensor) -> Tensor:
         """Newton's method, and a bisection wherever it does not at least halve the defect."""
-        reach = self.dt * (self.slew + self.leak * y.abs()) + 1e-9
-        low, high, new, before = y - reach, y + reach, y, torch.inf
+        reach = self.dt * (self.slew + self.leak * at.y.abs()) + 1e-9
+        low, high, new, before = at.y - reach, at.y + reach, at.y, torch.inf
         for _ in range(60):
-            value, slope = self._defect(new, y, v_s, u)
+            value, slope = self._defect(new, at, u)
             if bool((value.abs() <= TOLERANCE * slope).all()):
                 break
             low, high = torch.where(value < 0, new, low), torch.where(value < 0, high, new)
