@@ -8,11 +8,13 @@ from torch import Tensor
 
 import netlists.integrator
 import netlists.lif
+import netlists.ode_loop
 import netlists.opamp
+import netlists.relu
 import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif, opamp, tia
+from cosim.twins import integrator, lif, ode_loop, opamp, relu, tia
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -87,4 +89,6 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "relu": Circuit.of(netlists.relu.ReluParams(), netlists.relu, relu, relu.Relu),
+    "ode_loop": Circuit.of(netlists.ode_loop.OdeLoopParams(), netlists.ode_loop, ode_loop, ode_loop.OdeLoop),
 }
