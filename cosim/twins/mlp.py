@@ -65,4 +65,4 @@ def evaluate(
     waves = engine.run(testbench(p, layers, stimuli, probes), tran)
     ends = np.minimum(np.arange(1, len(x) + 1) * hold - edge, waves.time[-1])
     found = np.stack([waves.at(f"v({net})", ends) for net in outputs(layers)], -1)
-    return Evaluated(-found / p.unit, [supplied(waves, given, end - hold + edge, end) for end in ends.tolist()])
+    return Evaluated(-found / p.unit, [supplied(waves, given, begin, begin + hold) for begin in times])
