@@ -6,15 +6,18 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.comparator
 import netlists.integrator
 import netlists.lif
 import netlists.ode_loop
 import netlists.opamp
 import netlists.relu
+import netlists.tcam
 import netlists.tia
+import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif, ode_loop, opamp, relu, tia
+from cosim.twins import comparator, integrator, lif, ode_loop, opamp, relu, tcam, tia, wta
 from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
 
@@ -91,4 +94,9 @@ CIRCUITS: dict[str, Circuit] = {
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
     "relu": Circuit.of(netlists.relu.ReluParams(), netlists.relu, relu, relu.Relu),
     "ode_loop": Circuit.of(netlists.ode_loop.OdeLoopParams(), netlists.ode_loop, ode_loop, ode_loop.OdeLoop),
+    "comparator": Circuit.of(
+        netlists.comparator.ComparatorParams(), netlists.comparator, comparator, comparator.Comparator
+    ),
+    "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
+    "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
 }

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from cosim.engines.base import Engine
 from cosim.hardware import Hardware
-from cosim.layers import AnalogConv2d, AnalogLinear
+from cosim.layers import AnalogConv1d, AnalogConv2d, AnalogLinear, AnalogRNN
 from cosim.layers.base import AnalogLayer
 from cosim.layers.cells import difference
 from cosim.layers.core import AnalogCore, Read
+from cosim.layers.counterparts import analog_conv1d, analog_rnn, digital_rnn
 from cosim.layers.lines import LineRefresh
 from cosim.layers.mapping import WeightMapping
 from devicemodels.units import Siemens
@@ -32,31 +33,36 @@ def analog_layers(model: nn.Module, match: str = "*") -> Iterator[tuple[str, Ana
 def convert_to_analog(
     model: nn.Module, hardware: Hardware, *, match: str = "*", fidelity: str = "ideal", seed: int = 0
 ) -> nn.Module:
-    """A copy of the model whose nn.Linear and nn.Conv2d named like `match` are analogue, with the same weights.
+    """A copy of the model whose layers named like `match` are analogue, with the same weights.
+
+    That is nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNN, nn.LSTM and nn.GRU. A second call with another `match` and another
+    hardware converts further layers of the copy; a recurrent layer has one hardware.
 
     Converting does not program: until `program` is called the conductances are the exact targets. `seed` decides the
-    read-noise frames, different in every layer. Raises ValueError for a convolution the layers cannot do.
+    read-noise frames, different in every layer. Raises ValueError for a layer that tiles cannot do.
     """
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + sum(1 for _ in model.modules())).tolist())
 
     def convert(name: str, module: nn.Module) -> nn.Module | None:
         # A subclass may use its weight in other ways than by its forward.
-        if type(module) not in (nn.Linear, nn.Conv2d) or not fnmatchcase(name, match):
+        if type(module) not in _MAKERS or not fnmatchcase(name, match):
             return None
-        make = _analog_linear if isinstance(module, nn.Linear) else _analog_conv
-        return _like(module, make(name, module, hardware, fidelity=fidelity, seed=next(seeds)))
+        made = _MAKERS[type(module)](name, module, hardware, fidelity=fidelity, seed=next(seeds))
+        return _like(module, made) if isinstance(made, AnalogLayer) else made
 
     return _replaced(model, convert)
 
 
 def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.Module:
-    """A copy of the model with nn.Linear and nn.Conv2d in place of the analogue layers.
+    """A copy of the model with the layers of torch in place of the analogue ones.
 
     The weights are the targets, or with `as_programmed` those of the conductances after programming error and stuck
     cells. Converters, lines and read noise have no digital counterpart and are left out.
     """
 
     def convert(_: str, module: nn.Module) -> nn.Module | None:
+        if isinstance(module, AnalogRNN):
+            return digital_rnn(module, partial(_weight, as_programmed=as_programmed))
         return _digital(module, as_programmed=as_programmed) if isinstance(module, AnalogLayer) else None
 
     return _replaced(model, convert)
@@ -116,13 +122,15 @@ def calibrate_ranges(model: nn.Module, inputs: Tensor, match: str = "*") -> None
 def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
     assert isinstance(layer, AnalogLayer)
     largest = arguments[0].detach().abs().max()
-    if largest > 0:
+    # A recurrent layer reads many times in one pass.
+    if largest > 0 and (layer.core.input_range is None or largest > layer.core.input_range):
         layer.core.input_range = largest
 
 
 def _watch_currents(core: AnalogCore, read: Read) -> None:
-    if core.hardware.adc_bits is not None:
-        core.adc_range = read.currents.abs().max().to(core.input_range)
+    largest = read.currents.abs().max()
+    if core.hardware.adc_bits is not None and largest > 0 and (core.adc_range is None or largest > core.adc_range):
+        core.adc_range = largest.to(core.input_range)
 
 
 def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:
@@ -203,16 +211,43 @@ def _with_bias(layer: AnalogLayer, bias: Tensor | None) -> AnalogLayer:
     return layer
 
 
-@torch.no_grad()
-def _digital(layer: AnalogLayer, *, as_programmed: bool) -> nn.Module:
+def _analog_conv1d(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+    assert isinstance(source, nn.Conv1d)
+    return analog_conv1d(name, source, hardware, mapping=WeightMapping(source.weight.flatten(1), hardware), **options)
+
+
+def _analog_rnn(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogRNN:
+    assert isinstance(source, nn.RNNBase)
+    return analog_rnn(name, source, hardware, mapping=partial(WeightMapping, hardware=hardware), **options)
+
+
+_MAKERS: dict[type[nn.Module], Callable[..., nn.Module]] = {
+    nn.Linear: _analog_linear,
+    nn.Conv1d: _analog_conv1d,
+    nn.Conv2d: _analog_conv,
+    nn.RNN: _analog_rnn,
+    nn.LSTM: _analog_rnn,
+    nn.GRU: _analog_rnn,
+}
+
+
+def _weight(layer: AnalogLayer, *, as_programmed: bool) -> Tensor:
     core = layer.core
     pair = core.targets()
     programmed = difference(core.cells(pair, None)) / pair.unit
-    weight = (programmed if as_programmed else core.ideal_matrix()).T
+    return (programmed if as_programmed else core.ideal_matrix()).T
+
+
+@torch.no_grad()
+def _digital(layer: AnalogLayer, *, as_programmed: bool) -> nn.Module:
+    weight = _weight(layer, as_programmed=as_programmed)
     bias = layer.bias is not None
     match layer:
         case AnalogLinear():
             digital = nn.Linear(layer.in_features, layer.out_features, bias=bias)
+        case AnalogConv1d():
+            lengths = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
+            digital = nn.Conv1d(*lengths, bias=bias)
         case AnalogConv2d():
             shape = (layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding)
             digital = nn.Conv2d(*shape, bias=bias)

@@ -17,6 +17,26 @@ def with_settings(params: P, settings: Iterable[str]) -> P:
     return params
 
 
+def field_at(params: Any, path: str) -> tuple[Any, str]:
+    """The dataclass that holds the field "opamp.gbw", and the field's own name; ValueError when there is none."""
+    *above, name = path.split(".")
+    for step in [*above, name]:
+        names = [field.name for field in dataclasses.fields(params)] if dataclasses.is_dataclass(params) else []
+        if step not in names:
+            known = f"it has {', '.join(names)}" if names else "it has no fields"
+            raise ValueError(f"{type(params).__name__} has no field {step!r} (in {path!r}); {known}")
+        owner, params = params, getattr(params, step)
+    return owner, name  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def with_value(params: P, path: str, value: object) -> P:
+    """`params` with the field "opamp.gbw" replaced; raises ValueError when there is none or it refuses the value."""
+    field_at(params, path)
+    first, _, rest = path.partition(".")
+    inner = with_value(getattr(params, first), rest, value) if rest else value
+    return dataclasses.replace(params, **{first: inner})  # pyright: ignore[reportArgumentType]
+
+
 def flatten(params: Any, prefix: str = "") -> dict[str, Any]:
     """The tree as {"c": 1e-12, "opamp.gbw": 2e7, ...}."""
     flat: dict[str, Any] = {}
@@ -37,14 +57,15 @@ def _replace(params: Any, path: list[str], text: str, setting: str) -> Any:
         if not dataclasses.is_dataclass(old):
             raise ValueError(f"{type(params).__name__}.{path[0]} has no fields of its own (in {setting!r})")
         return dataclasses.replace(params, **{path[0]: _replace(old, path[1:], text, setting)})
-    return dataclasses.replace(params, **{path[0]: _parse(old, text, setting)})
+    return dataclasses.replace(params, **{path[0]: parse(old, text, setting)})
 
 
-def _parse(old: Any, text: str, setting: str) -> Any:
+def parse(old: Any, text: str, setting: str) -> Any:
+    """The text as a value of the kind of `old`; raises ValueError naming the whole `setting`."""
     if isinstance(old, str):
         return text
     if isinstance(old, tuple) and old:
-        return tuple(_parse(old[0], item.strip(), setting) for item in text.split(","))
+        return tuple(parse(old[0], item.strip(), setting) for item in text.split(","))
     if isinstance(old, bool):
         if text not in ("true", "false"):
             raise ValueError(f"{text!r} is neither true nor false (in {setting!r})")

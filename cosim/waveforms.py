@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Waveforms:
         frozen = {name: _read_only(values) for name, values in self.signals.items()}
         object.__setattr__(self, "axis", _read_only(self.axis))
         object.__setattr__(self, "signals", MappingProxyType(frozen))
+
+    def __reduce__(self):
+        fields = (self.axis_name, self.axis, dict(self.signals), self.digest, self.engine)
+        return Waveforms, (*fields, self.analysis, self.suspicions, self.log)
 
     @property
     def time(self) -> np.ndarray:
@@ -64,8 +71,10 @@ class Waveforms:
             )
         return np.interp(points, self.axis, self[name])
 
-    def to_xarray(self) -> xr.Dataset:
+    def to_xarray(self) -> "xr.Dataset":
         """The signals as an xarray Dataset over the axis, provenance in `attrs`."""
+        import xarray as xr
+
         data = {name: (self.axis_name, values) for name, values in self.signals.items()}
         attrs = {"digest": self.digest, "engine": self.engine, "analysis": repr(self.analysis)}
         return xr.Dataset(data, coords={self.axis_name: self.axis}, attrs=attrs)

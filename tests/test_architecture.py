@@ -19,11 +19,12 @@ ORDER = ["devicemodels", "netlists", "cosim", "studies"]
 INSIDE_COSIM = [
     {"waveforms", "settings", "provenance"},
     {"engines"},
-    {"runs", "calibration", "doctor", "plots"},
+    {"runs", "calibration", "cosimulation", "doctor", "plots"},
     {"twins"},
-    {"circuits", "hardware"},
+    {"circuits", "hardware", "sweeps"},
     {"layers"},
     {"convert"},
+    {"conductances", "exchange"},
     {"certification"},
     {"cli"},
 ]

@@ -104,6 +104,17 @@ class Noise:
 Analysis = Op | Dc | Tran | Ac | Noise
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one run may take: wall time, and bytes of any one file."""
+
+    timeout: Annotated[Second, POSITIVE] = 600.0
+    file_size: Annotated[Count, POSITIVE] = 4 * 1024**3
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
 class SimulationError(Exception):
     """A simulation without a whole, trustworthy answer: what happened, a hint, the deck and the log's tail."""
 
@@ -122,7 +133,13 @@ def _rebuild(what: str, deck: str, log: str, command: str, hint: str) -> Simulat
 
 
 class Engine(ABC):
-    """One simulator. Stateless from outside: the same netlist and analysis give the same waveforms."""
+    """One simulator. Stateless from outside: the same netlist and analysis give the same waveforms.
+
+    An engine that can be pickled can be sent to other processes. `limits` bounds one run.
+    """
+
+    limits: Limits = Limits()
+    allow_suspect: bool = False
 
     @abstractmethod
     def run(self, netlist: Netlist, analysis: Analysis) -> Waveforms:

@@ -11,8 +11,8 @@ import numpy as np
 
 from cosim.engines import deck as decks
 from cosim.engines import inventory, rawfile, trust
-from cosim.engines.base import Analysis, Engine, SimulationError
-from cosim.engines.process import DISK, Ended, Limits, execute, run_folder
+from cosim.engines.base import Analysis, Engine, Limits, SimulationError
+from cosim.engines.process import DISK, Ended, execute, run_folder
 from cosim.engines.veriloga import compile_osdi
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ import numpy as np
 
 from cosim.engines import deck as decks
 from cosim.engines import trust
-from cosim.engines.base import Ac, Analysis, Dc, Engine, Noise, Op, SimulationError, Tran
+from cosim.engines.base import Ac, Analysis, Dc, Engine, Limits, Noise, Op, SimulationError, Tran
 from cosim.engines.ngspice_batch import INSTALL, OLDEST, SCRIPTS, check
-from cosim.engines.process import CHILDREN, Children, Ended, Limits, end
+from cosim.engines.process import CHILDREN, Children, Ended, end, resident
 from cosim.engines.veriloga import compile_osdi
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
@@ -26,23 +27,38 @@ PLOT = {Op: "op", Dc: "dc", Tran: "tran", Ac: "ac", Noise: "noise"}
 AXES = ("time", "frequency", "v-sweep", "i-sweep", "temp-sweep", "res-sweep")
 START = 60.0
 """Seconds a new process may take to load the library."""
+LOOK = 100
+"""Runs between two looks at the memory of the process."""
 
 
 class NgspiceShared(Engine):
     """PySpice's libngspice in a worker process.
 
-    The worker is replaced after `recycle` runs, after a timeout (s), and whenever the library has asked to exit: after
-    that it would answer wrongly. One run at a time; use one engine per thread. Close it, or use it in `with`.
+    The worker is replaced after `recycle` runs, when it occupies `growth` bytes more than after its first run, after a
+    timeout (s), and whenever the library has asked to exit: after that it would answer wrongly. One run at a time; use
+    one engine per thread. Close it, or use it in `with`. A pickled copy has a worker of its own.
     """
 
-    def __init__(self, *, timeout: float = 600.0, recycle: int = 2000, allow_suspect: bool = False) -> None:
-        if recycle < 1:
-            raise ValueError(f"NgspiceShared.recycle must be positive, got {recycle!r}")
+    def __init__(
+        self,
+        *,
+        timeout: float = 600.0,
+        recycle: int = 2000,
+        growth: int = 256 * 1024**2,
+        allow_suspect: bool = False,
+    ) -> None:
+        for name, value in (("recycle", recycle), ("growth", growth)):
+            if value < 1:
+                raise ValueError(f"NgspiceShared.{name} must be positive, got {value!r}")
         self.limits = Limits(timeout=timeout)
-        self.recycle, self.allow_suspect = recycle, allow_suspect
+        self.recycle, self.growth, self.allow_suspect = recycle, growth, allow_suspect
         self._lock = threading.Lock()
         self._worker: Worker | None = None
         _OPEN.add(self)
+
+    def __reduce__(self):
+        options = {"recycle": self.recycle, "growth": self.growth, "allow_suspect": self.allow_suspect}
+        return _copy, ({"timeout": self.limits.timeout, **options},)
 
     def __enter__(self) -> "NgspiceShared":
         return self
@@ -67,7 +83,9 @@ class NgspiceShared(Engine):
             worker = self._ready()
             whole = False
             try:
-                answer = worker.ask((text, [str(path) for path in osdi], PLOT[type(analysis)]), self.limits.timeout)
+                answer = worker.ask(
+                    ("whole", text, [str(path) for path in osdi], PLOT[type(analysis)]), self.limits.timeout
+                )
                 whole = answer["exit"] is None
             finally:
                 if not whole:
@@ -88,11 +106,16 @@ class NgspiceShared(Engine):
         )
 
     def _ready(self) -> "Worker":
-        if self._worker is not None and (self._worker.runs >= self.recycle or not self._worker.alive()):
+        worker = self._worker
+        if worker and (worker.runs >= self.recycle or not worker.alive() or worker.grown() > self.growth):
             self.close()
         if self._worker is None:
             self._worker = Worker()
         return self._worker
+
+
+def _copy(options: dict[str, Any]) -> NgspiceShared:
+    return NgspiceShared(**options)
 
 
 def _with_axis(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -101,17 +124,20 @@ def _with_axis(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 class Worker:
-    """One process with libngspice; `runs` counts what it has been asked."""
+    """One process with libngspice; `runs` counts what it has been asked.
 
-    def __init__(self) -> None:
-        self.runs = 0
+    `watch` makes it follow every accepted time point, which external sources need and which takes time.
+    """
+
+    def __init__(self, *, watch: bool = False) -> None:
+        self.runs, self._first, self._grown = 0, 0, 0
         self._connection, theirs = Pipe()
         children = CHILDREN.get() or Children()
         self._stderr = tempfile.TemporaryFile()
         script = Path(__file__).with_name("ngspice_worker.py")
         try:
             self._process = children.start(
-                [sys.executable, "-P", str(script), str(theirs.fileno())],
+                [sys.executable, "-P", str(script), str(theirs.fileno()), *(["watch"] if watch else [])],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -133,14 +159,30 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, message: object, timeout: float) -> dict[str, Any]:
-        """Send one deck and wait for the answer (s)."""
+    def grown(self) -> int:
+        """Bytes that the process occupies more than after its first run, as of the last look."""
+        if self.runs % LOOK == 1:
+            now = resident(self._process.pid) or 0
+            self._first = self._first or now
+            self._grown = now - self._first
+        return self._grown
+
+    def ask(
+        self, message: object, timeout: float, drive: Callable[[dict[str, Any]], float] | None = None
+    ) -> dict[str, Any]:
+        """Send one piece of work and wait for the answer (s); `drive` says what external sources ask meanwhile."""
         self.runs += 1
         children = CHILDREN.get() or Children()
         children.adopt(self._process)
         try:
             self._connection.send(message)
-            return self._receive(timeout)
+            answer = self._receive(timeout)
+            while "source" in answer:
+                if drive is None:
+                    raise SimulationError(f"nothing drives the external source {answer['source']}")
+                self._connection.send(drive(answer))
+                answer = self._receive(timeout)
+            return answer
         except BrokenPipeError:
             raise SimulationError("the process with libngspice has ended", log=self._said()) from None
         finally:

@@ -17,25 +17,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cosim.engines.base import SimulationError
-from devicemodels.units import POSITIVE, Count, Second, validate
+from cosim.engines.base import Limits, SimulationError
 
 LIMITED = 'ulimit -c 0; ulimit -f "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
 BLOCK = 512
 DISK = "is the disk of the temporary folder full? TMPDIR chooses another one"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one run may take: wall time, and bytes of any one file."""
-
-    timeout: Annotated[Second, POSITIVE] = 600.0
-    file_size: Annotated[Count, POSITIVE] = 4 * 1024**3
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 @dataclass(frozen=True)
@@ -99,6 +87,14 @@ def end(process: subprocess.Popen[Any]) -> None:
         except ProcessLookupError:
             pass
         process.wait()
+
+
+def resident(pid: int) -> int | None:
+    """Bytes of memory that a process occupies; None where the system does not say (no /proc) or it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.engines import rawfile, trust, vacask_deck
-from cosim.engines.base import Analysis, Dc, Engine, Noise, SimulationError
-from cosim.engines.process import Ended, Limits, execute, run_folder
+from cosim.engines.base import Analysis, Dc, Engine, Limits, Noise, SimulationError
+from cosim.engines.process import Ended, execute, run_folder
 from cosim.engines.veriloga import compile_osdi
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist

@@ -5,8 +5,7 @@ from functools import cache
 from jaxtyping import Float
 from torch import Tensor
 
-from cosim import calibration
-from cosim.settings import flatten
+from cosim.layers.records import record_of
 from cosim.twins.tia import Tia, TiaFit
 from netlists.tia import TiaParams
 
@@ -17,18 +16,7 @@ def calibrated(p: TiaParams) -> Tia:
 
     The conductance and capacitance of the column may differ: the layer's own bit lines take their place.
     """
-    record = calibration.load("tia")
-    own = {"g_col", "c_col"}
-    different = [
-        f"{name} = {value!r} (calibrated: {record.params.get(name)!r})"
-        for name, value in flatten(p).items()
-        if name not in own and value != record.params.get(name)
-    ]
-    if different:
-        raise ValueError(
-            f"Hardware.tia differs from the calibrated amplifier in {', '.join(different)}; run memspice calibrate tia "
-            "with these parameters, or use the calibrated ones"
-        )
+    record = record_of("tia", p, "Hardware.tia", own={"g_col", "c_col"})
     return Tia(p, TiaFit(**record.fit))
 
 

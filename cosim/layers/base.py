@@ -3,17 +3,20 @@
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cosim.engines.base import Engine
 from cosim.hardware import Hardware
+from cosim.layers import spice
 from cosim.layers.core import AnalogCore
-from cosim.layers.lines import LineRefresh
+from cosim.layers.lines import LineRefresh, from_planes
 from cosim.layers.mapping import WeightMapping
+from cosim.runs import Job
 
 
 class AnalogLayer(nn.Module):
-    """A digital bias around an analogue core. Abstract: AnalogLinear and AnalogConv2d say how inputs become rows."""
+    """A digital bias around an analogue core. Abstract: its children say in `rows` how inputs become reads."""
 
     bias: Tensor | None
 
@@ -43,6 +46,20 @@ class AnalogLayer(nn.Module):
     @property
     def mapping(self) -> nn.Module:
         return self.core.cells.mapping
+
+    def rows(self, x: Tensor) -> Float[Tensor, "read row"]:
+        """The vectors that the array reads for an input of the layer."""
+        raise NotImplementedError
+
+    def netlist(self, *inputs: Tensor) -> dict[tuple[int, ...], Job]:
+        """What fidelity "spice" simulates for an input, or for several: netlist and analysis of every tile.
+
+        The key is (row group, bit-line group, sweep): the reads of a tile, equal ones once, are cut into sweeps.
+        """
+        core, reads = self.core, [self.rows(x) for x in inputs]
+        v = torch.cat([core.drive(x, core._range(x)).rows.flatten(0, 1) for x in reads]) * self.hardware.v_read
+        jobs = spice.jobs(v, from_planes(core._seen()[0]), core.tiling, self.hardware.crossbar)
+        return {(*job.place, job.reads.start // spice.SWEEP): (job.netlist, job.analysis) for job in jobs}
 
     @property
     def seed(self) -> int:

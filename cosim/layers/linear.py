@@ -27,11 +27,19 @@ class AnalogLinear(AnalogLayer):
         super().__init__(in_features, out_features, hardware, bias=bias, mapping=mapping, fidelity=fidelity, seed=seed)
         self.in_features, self.out_features = in_features, out_features
 
-    def forward(self, x: Float[Tensor, "*batch row"]) -> Float[Tensor, "*batch col"]:
+    def forward(
+        self, x: Float[Tensor, "*batch row"], weight: Float[Tensor, "row col"] | None = None
+    ) -> Float[Tensor, "*batch col"]:
+        """The product and the bias; `weight` is `core.matrix()` where the caller already has it, for many calls."""
+        rows = self.rows(x)
+        y = self.core(rows) if weight is None else self.core.quantise(rows) @ weight
+        y = y.reshape(*x.shape[:-1], self.out_features)
+        return y if self.bias is None else y + self.bias
+
+    def rows(self, x: Float[Tensor, "*batch row"]) -> Float[Tensor, "read row"]:
         if x.shape[-1:] != (self.in_features,):
             raise ValueError(f"AnalogLinear takes inputs [..., {self.in_features}], got {list(x.shape)}")
-        y = self.core(x.reshape(-1, self.in_features)).reshape(*x.shape[:-1], self.out_features)
-        return y if self.bias is None else y + self.bias
+        return x.reshape(-1, self.in_features)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, fidelity={self.fidelity!r}"

@@ -33,7 +33,9 @@ class Solved:
 
 
 @dataclass(frozen=True)
-class _Job:
+class TileJob:
+    """One simulation: place of the tile, which of its different reads, and what is simulated."""
+
     place: tuple[int, int]
     reads: slice
     netlist: Netlist
@@ -75,6 +77,15 @@ def currents(
     return torch.from_numpy(result), report
 
 
+def jobs(
+    v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"], tiling: Tiling, p: CrossbarParams
+) -> list[TileJob]:
+    """Every simulation that `currents` takes for these voltages (V) and conductances (S), tile by tile."""
+    volts, siemens = v.detach().double().cpu().numpy(), g.detach().double().cpu().numpy()
+    unique = [np.unique(volts[:, rows], axis=0) for rows in tiling.rows]
+    return [job for place in tiling.places() for job in _jobs(place, unique[place[0]], siemens, tiling, p)]
+
+
 def _width(tiling: Tiling, place: tuple[int, int]) -> int:
     cols = tiling.cols[place[1]]
     return cols.stop - cols.start
@@ -82,14 +93,14 @@ def _width(tiling: Tiling, place: tuple[int, int]) -> int:
 
 def _jobs(
     place: tuple[int, int], volts: np.ndarray, siemens: np.ndarray, tiling: Tiling, p: CrossbarParams
-) -> Iterator[_Job]:
+) -> Iterator[TileJob]:
     g = siemens[tiling.rows[place[0]], tiling.cols[place[1]]]
     for start in range(0, len(volts), SWEEP):
         reads = slice(start, min(start + SWEEP, len(volts)))
         count = reads.stop - reads.start
         v = volts[start] if count == 1 else volts[reads]
         sweep = Dc(source="Vidx", start=0.0, stop=count - 1.0, step=1.0, options=OPTIONS) if count > 1 else None
-        yield _Job(place, reads, crossbar.testbench(p, g, v), sweep or Op(options=OPTIONS))
+        yield TileJob(place, reads, crossbar.testbench(p, g, v), sweep or Op(options=OPTIONS))
 
 
 def _signals(waves: Waveforms, width: int) -> np.ndarray:

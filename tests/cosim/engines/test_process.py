@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cosim.engines import Op, SimulationError, Tran
+from cosim.engines.base import Limits
 from cosim.engines.ngspice_batch import NgspiceBatch, program_version
-from cosim.engines.process import Limits
 from cosim.engines.vacask import Vacask
 from netlists.spice import B, C, I, Ic, R
 from tests.reference_circuits import DIVIDER, RC_RAMP, VERILOG_A, netlist
@@ -175,13 +175,21 @@ def test_bad_timeout_is_refused(value):
 LONG_RUN = """
 import sys
 from cosim.engines import ENGINES, Tran
-from cosim.runs import run_many
+from cosim.runs import many, run_many
 from tests.reference_circuits import RC_RAMP
 engine = ENGINES[sys.argv[1]]()
 engine.version()
 job = (RC_RAMP.netlist, Tran(stop=1.0, max_step=1e-7))
 print("started", flush=True)
-run_many([job] * 3, engine, workers=2) if sys.argv[2] == "many" else engine.run(*job)
+if sys.argv[2] == "one":
+    engine.run(*job)
+elif sys.argv[2] == "many":
+    run_many([job] * 3, engine, workers=2)
+else:  # short ones that show that they can be run, then long ones in worker processes
+    short = (RC_RAMP.netlist, Tran(stop=1e-6, max_step=1e-9))
+    print(len(run_many([short] * 3, engine, workers=2)), flush=True)
+    many.LOOK = many.WORTH = 0.0
+    run_many([short] * 2 + [job] * 100, engine, workers=2)
 """
 
 
@@ -197,10 +205,30 @@ def processes_below(folder: Path) -> list[str]:
     return found
 
 
+def await_workers(folder: Path, number: int) -> None:
+    """Wait until so many worker processes have a simulator below them."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        commands = processes_below(folder)
+        simulators = [c for c in commands if c.startswith("ngspice") or "ngspice_worker" in c]
+        if sum("cosim.runs.worker" in c for c in commands) == number and len(simulators) >= number:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"no {number} workers with simulators: {commands}")
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for orphans in /proc, which is Linux")
 @pytest.mark.parametrize(
     ("engine", "how"),
-    [("ngspice", "one"), ("ngspice", "many"), ("vacask", "one"), ("ngspice-shared", "one"), ("ngspice-shared", "many")],
+    [
+        ("ngspice", "one"),
+        ("ngspice", "many"),
+        ("ngspice", "processes"),
+        ("vacask", "one"),
+        ("ngspice-shared", "one"),
+        ("ngspice-shared", "many"),
+        ("ngspice-shared", "processes"),
+    ],
 )
 def test_ctrl_c_ends_everything_within_two_seconds(tmp_path, engine, how):
     scratch = tmp_path / "scratch"
@@ -216,6 +244,9 @@ def test_ctrl_c_ends_everything_within_two_seconds(tmp_path, engine, how):
     )
     assert caller.stdout is not None and caller.stdout.readline() == "started\n"
     time.sleep(0.5)
+    if how == "processes":
+        assert caller.stdout.readline() == "3\n"
+        await_workers(scratch, 2)
     assert len(processes_below(scratch)) > 1, "no simulator was running"
     caller.send_signal(signal.SIGINT)
     asked = time.monotonic()
@@ -241,3 +272,20 @@ def test_shared_worker_ends_when_its_caller_is_killed(tmp_path):
     while processes_below(scratch) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert processes_below(scratch) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for orphans in /proc, which is Linux")
+@pytest.mark.parametrize("engine", ["ngspice", "ngspice-shared"])
+def test_worker_processes_and_their_simulators_end_when_their_caller_is_killed(tmp_path, engine):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", LONG_RUN, engine, "processes"]
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.DEVNULL) as caller:
+        await_workers(scratch, 2)
+        caller.kill()
+    deadline = time.monotonic() + 5
+    while (processes_below(scratch) or list(scratch.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_below(scratch) == []
+    assert list(scratch.iterdir()) == [], "the folders of the runs are removed too"
