@@ -1,6 +1,7 @@
 """The closed loop in ngspice against the differential equation it stands for."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def simulated(engine: Engine, p: OdeLoopParams, layers, x0, points, inputs=None)
 
 def random_layers(sizes: tuple[int, ...], seed: int) -> list[Layer]:
     generator, found = np.random.default_rng(seed), []
-    for m, n in zip(sizes[:-1], sizes[1:], strict=True):
+    for m, n in pairwise(sizes):
         weight, bias = generator.normal(0, m**-0.5, (m, n)), generator.normal(0, 0.3, n)
         found.append(Layer(weight=weight, bias=bias, inputs=("u",), input_weight=generator.normal(0, 0.5, (1, n))))
     return found

@@ -1,5 +1,7 @@
 """The rectifier in ngspice against circuit theory."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,8 +66,8 @@ def test_error_behind_a_zero_crossing_grows_a_little_faster_than_the_square_root
         waves = ngspice.run(relu.testbench(P, wave), Tran(stop=period, max_step=period / 4000, options=FINE))
         return float(np.abs(waves["v(out)"] - np.maximum(0, -waves["v(inp)"])).max())
 
-    # A push that grows as S t moves a fixed distance in a time ~ 1/sqrt(S). The diodes' drops grow with the logarithm of
-    # the current, and with it of the error; constant delays add a share that is proportional to S. Both steepen it.
+    # A push that grows as S t moves a fixed distance in a time ~ 1/sqrt(S). The diodes' drops grow with the logarithm
+    # of the current, and with it of the error; constant delays add a share that is proportional to S. Both steepen it.
     exponent = np.log(error(2e-4) / error(2e-2)) / np.log(100)
     assert 0.5 < exponent < 0.65
 
@@ -77,6 +79,6 @@ def test_error_behind_a_zero_crossing_grows_a_little_faster_than_the_square_root
         ({"v_clamp": -3.0}, r"ReluParams.v_clamp must lie between the rails \(-2.75, 2.75\), got -3.0"),
     ],
 )
-def test_bad_parameter_is_named(change: dict[str, float], message: str) -> None:
+def test_bad_parameter_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ReluParams(**change)

@@ -1,6 +1,7 @@
 """Systems composed of twins against the same systems in ngspice: one description, two answers."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ RECORDS = {name: load(name) for name in ("tia", "relu")}
 
 def layers(*sizes: int) -> list[Layer]:
     generator = np.random.default_rng(0)
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
-    return [Layer(weight=generator.normal(0, m**-0.5, (m, n)), bias=generator.normal(0, 0.3, n)) for m, n in pairs]
+    return [
+        Layer(weight=generator.normal(0, m**-0.5, (m, n)), bias=generator.normal(0, 0.3, n)) for m, n in pairwise(sizes)
+    ]
 
 
 def ideal(network: list[Layer], x: np.ndarray) -> np.ndarray:
