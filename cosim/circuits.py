@@ -6,19 +6,42 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.adc
+import netlists.axon_hillock
 import netlists.comparator
+import netlists.dac
+import netlists.encoder
 import netlists.integrator
 import netlists.lif
+import netlists.multiplier
 import netlists.ode_loop
 import netlists.opamp
+import netlists.opamp_cmos
 import netlists.relu
+import netlists.shift_add
 import netlists.tcam
 import netlists.tia
 import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import comparator, integrator, lif, ode_loop, opamp, relu, tcam, tia, wta
+from cosim.twins import (
+    adc,
+    comparator,
+    dac,
+    encoder,
+    integrator,
+    lif,
+    multiplier,
+    ode_loop,
+    opamp,
+    relu,
+    shift_add,
+    tcam,
+    tia,
+    wta,
+)
 from cosim.twins.base import Overlay, Twin
+from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
 
 
@@ -46,6 +69,12 @@ class TwinModule(Protocol):
     def respond(self) -> Callable[[Any, Tensor], Tensor]: ...
 
 
+class Shell(Protocol):
+    """What makes a calibrated twin: a class of twins, or a stand-in."""
+
+    def from_record(self, p: Any, record: Record, /) -> Twin: ...
+
+
 @dataclass(frozen=True)
 class Circuit:
     """One circuit: its default parameters and, as functions of parameters, everything that is made from them.
@@ -69,7 +98,7 @@ class Circuit:
     respond: Callable[[Any, Tensor], Tensor]
 
     @staticmethod
-    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: type[Twin]) -> "Circuit":
+    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: Shell) -> "Circuit":
         """The circuit of two modules with the fixed words, and the twin's class."""
         return Circuit(
             params=params,
@@ -99,4 +128,15 @@ CIRCUITS: dict[str, Circuit] = {
     ),
     "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
     "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
+    "opamp_cmos": Circuit.of(netlists.opamp_cmos.OpampCmosParams(), netlists.opamp_cmos, OPAMP_CMOS, OPAMP_CMOS),
+    "axon_hillock": Circuit.of(
+        netlists.axon_hillock.AxonHillockParams(), netlists.axon_hillock, AXON_HILLOCK, AXON_HILLOCK
+    ),
+    "multiplier": Circuit.of(
+        netlists.multiplier.MultiplierParams(), netlists.multiplier, multiplier, multiplier.Multiplier
+    ),
+    "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
+    "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
+    "shift_add": Circuit.of(netlists.shift_add.ShiftAddParams(), netlists.shift_add, shift_add, shift_add.ShiftAdd),
+    "encoder": Circuit.of(netlists.encoder.EncoderParams(), netlists.encoder, encoder, encoder.Encoder),
 }

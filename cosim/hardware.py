@@ -38,7 +38,9 @@ class Hardware:
     adc_range: Annotated[Ampere, POSITIVE] | None = None
     """Full scale of the converter; None: what a tile can give at worst, rows · g_max · v_read."""
     tia: TiaParams | None = None
-    """Amplifier of each bit line, with its shipped calibration (fidelities twin, exact and spice)."""
+    """Amplifier of each bit line, with its calibration (fidelities twin, exact and spice)."""
+    tia_record: str | None = None
+    """File of that calibration, as `memspice calibrate tia -o FILE` writes it; None: the shipped one."""
     programming: ProgrammingError | None = None
     """Error of a written conductance, drawn by `program`."""
     stuck: StuckCells | None = None

@@ -8,13 +8,23 @@ P = TypeVar("P")
 
 
 def with_settings(params: P, settings: Iterable[str]) -> P:
-    """`params` with each "name=value" applied; raises ValueError that names the setting and what would be accepted."""
+    """`params` with each "name=value" applied; raises ValueError that names the setting and what would be accepted.
+
+    Fields of one object change together, so that their order does not matter to the checks between them.
+    """
+    tree: dict[str, Any] = {}
     for setting in settings:
         path, equals, text = setting.partition("=")
         if not equals:
             raise ValueError(f"a setting looks like name=value, got {setting!r}")
-        params = _replace(params, path.strip().split("."), text.strip(), setting)
-    return params
+        *parents, name = path.strip().split(".")
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+            if not isinstance(branch, dict):
+                raise ValueError(f"{parent} is set twice, the second time in {setting!r}")
+        branch[name] = (text.strip(), setting)
+    return _replace(params, tree) if tree else params
 
 
 def field_at(params: Any, path: str) -> tuple[Any, str]:
@@ -47,17 +57,27 @@ def flatten(params: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _replace(params: Any, path: list[str], text: str, setting: str) -> Any:
+def _replace(params: Any, tree: dict[str, Any]) -> Any:
     names = [field.name for field in dataclasses.fields(params)]
-    if path[0] not in names:
-        known = ", ".join(names)
-        raise ValueError(f"{type(params).__name__} has no field {path[0]!r} (in {setting!r}); it has {known}")
-    old = getattr(params, path[0])
-    if len(path) > 1:
-        if not dataclasses.is_dataclass(old):
-            raise ValueError(f"{type(params).__name__}.{path[0]} has no fields of its own (in {setting!r})")
-        return dataclasses.replace(params, **{path[0]: _replace(old, path[1:], text, setting)})
-    return dataclasses.replace(params, **{path[0]: parse(old, text, setting)})
+    changes: dict[str, Any] = {}
+    for name, new in tree.items():
+        setting = _first(new)
+        if name not in names:
+            known = ", ".join(names)
+            raise ValueError(f"{type(params).__name__} has no field {name!r} (in {setting!r}); it has {known}")
+        old = getattr(params, name)
+        if not isinstance(new, dict):
+            changes[name] = parse(old, new[0], setting)
+        elif dataclasses.is_dataclass(old):
+            changes[name] = _replace(old, new)
+        else:
+            raise ValueError(f"{type(params).__name__}.{name} has no fields of its own (in {setting!r})")
+    return dataclasses.replace(params, **changes)
+
+
+def _first(new: Any) -> str:
+    """The text of a setting, of the first one below a branch."""
+    return _first(next(iter(new.values()))) if isinstance(new, dict) else new[1]
 
 
 def parse(old: Any, text: str, setting: str) -> Any:

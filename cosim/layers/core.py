@@ -271,7 +271,7 @@ class AnalogCore(nn.Module):
         """Currents (A) as amplifier and converter report them; the amplifiers see all cells `g` of their bit lines."""
         if self.hardware.tia is not None and self._amplified:
             g_col = torch.stack([g[rows].sum(0) for rows in self.tiling.rows]).to(i.dtype)
-            i = reported_current(i, g_col, self.hardware.tia)
+            i = reported_current(i, g_col, self.hardware.tia, self.hardware.tia_record)
         if self.hardware.adc_bits is None:
             return i
         return convert_current(i, self.full_scale(i), self.hardware.adc_bits, bipolar=not self.hardware.bit_serial)

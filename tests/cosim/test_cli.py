@@ -19,7 +19,8 @@ def memspice(*arguments: str) -> Result:
 @pytest.mark.parametrize("name", [*CIRCUITS, "crossbar"])
 def test_netlist_writes_a_deck_that_changes_with_its_parameters(name: str, tmp_path: Path) -> None:
     assert memspice("netlist", name, "-o", str(tmp_path / "a.cir")).exit_code == 0
-    setting = {"crossbar": "r_wl=3.5", "opamp": "gbw=1.5e6"}.get(name, "c=3e-12" if name != "tia" else "r_f=123.0")
+    settings = {"crossbar": "r_wl=3.5", "opamp": "gbw=1.5e6", "tia": "r_f=123.0", "opamp_cmos": "c_c=3e-12"}
+    setting = settings.get(name, "c=3e-12" if name != "axon_hillock" else "c_m=3e-13")
     assert memspice("netlist", name, "-s", setting, "-o", str(tmp_path / "b.cir")).exit_code == 0
     assert (tmp_path / "a.cir").read_text() != (tmp_path / "b.cir").read_text()
 
