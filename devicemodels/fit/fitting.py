@@ -12,7 +12,7 @@ from devicemodels import Device
 from devicemodels.fit.data import Trace, cycles
 from devicemodels.fit.judge import Verdict, deviations, judge, noise_of, outliers
 from devicemodels.fit.simulate import simulate
-from devicemodels.fit.solve import Problem, Solution, covariance, independent, soft_cost, solve
+from devicemodels.fit.solve import TOGETHER, Problem, Solution, covariance, independent, soft_cost, solve
 from devicemodels.fit.space import GUARDS, Space, axes
 from devicemodels.fit.starts import candidates
 
@@ -113,6 +113,12 @@ def fit(
     found = [solve(_at(wide, p, names), p, SCOUT) for p in best]
     winner = min(found, key=lambda s: s.cost)
     problem, solution = _refined(_at(wide, winner.params, names), winner.params, level)
+    if free is None:
+        # A pair that a strange start told apart may act as one at the optimum.
+        tied = {n: why for n, why in independent(problem, [solution.params])[1].items() if why == TOGETHER}
+        if tied:
+            names, fixed = [n for n in names if n not in tied], fixed | tied
+            problem, solution = _refined(_at(problem, solution.params, names), solution.params, level)
     return _report(problem, solution, fixed, level, source, spread=spread)
 
 

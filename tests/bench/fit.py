@@ -3,6 +3,7 @@
 Data: a loop, solved by LSODA at rtol 1e-9, with 2 % of Gaussian noise on each reading. Each seed draws a truth.
 """
 
+import math
 import sys
 import time
 from collections import Counter
@@ -44,6 +45,17 @@ def truth(d: Device, rng: np.random.Generator) -> Any:
     """A parameter set near the default."""
     default = d.params()
     return replace(default, **{n: getattr(default, n) * rng.uniform(0.9, 1.1) for n in VARIED[d.name]})
+
+
+def as_kept(d: Device, p: Any, kept: Any) -> Any:
+    """The same cell as `p` written with the values that a fit kept of parameters that act only together with others:
+    of hp the data show mu_v/d², of vteam k/(w_off - w_on)."""
+    if d.name == "hp":
+        return replace(p, mu_v=kept.mu_v, d=p.d * math.sqrt(kept.mu_v / p.mu_v))
+    if d.name == "vteam":
+        share = (kept.w_off - kept.w_on) / (p.w_off - p.w_on)
+        return replace(p, w_on=kept.w_on, w_off=kept.w_off, k_on=p.k_on * share, k_off=p.k_off * share)
+    return p
 
 
 def measured(d: Device, p: Any, rng: np.random.Generator, noise: float = NOISE, readings: int = READINGS) -> Trace:
