@@ -12,7 +12,7 @@ from devicemodels import Device
 from devicemodels.fit.data import Trace, cycles
 from devicemodels.fit.judge import Verdict, deviations, judge, noise_of, outliers
 from devicemodels.fit.simulate import simulate
-from devicemodels.fit.solve import TOGETHER, Problem, Solution, covariance, independent, soft_cost, solve
+from devicemodels.fit.solve import Problem, Solution, covariance, independent, soft_cost, solve
 from devicemodels.fit.space import GUARDS, Space, axes
 from devicemodels.fit.starts import candidates
 
@@ -23,10 +23,12 @@ NARROW = 0.05
 AHEAD = 12
 """Candidates asked which parameters act: at the two or three best the state may not move at all."""
 COSTLY = {
-    "jart": "all 24 parameters of jart would take hours, as each current and each rate of it is the root of an equation, "
-    "and one sweep does not tell them apart; name a few in `free`, such as r_fil, dw_a, n_min, r_tiox, x0"
+    "jart": "all 24 parameters of jart would take hours, as each current and rate of it is the root of an equation, "
+    "and one sweep does not tell them apart; name a few to be free: r_fil,dw_a,r_th0,s_th,n_min,r_tiox,x0"
 }
 """Devices whose free parameters have to be named, and why."""
+RESUMED = 2
+"""How often a search that stopped before the optimum is resumed."""
 SCOUT = 15
 """Evaluations from each start; the best is then followed to its optimum."""
 
@@ -92,8 +94,8 @@ def fit(
     """Parameters of `device` from one trace or several (one for each device of the same kind).
 
     free: names to be fitted, the others stay as in `start`; without it, those that act on the readings independently.
-    start: a set to begin with, by default that of the class. starts: how many of the best of a hundred candidate sets are followed. noise:
-    relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for unknown names, for no
+    start: a set to begin with, by default that of the class. starts: how many of the best of a hundred candidate sets
+    are followed. noise: relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for unknown names, for no
     data, where the state moves but the time is not known, and for a costly device without `free`.
     """
     traces = [data] if isinstance(data, Trace) else list(data)
@@ -121,12 +123,6 @@ def fit(
     found = [solve(_at(wide, p, names), p, SCOUT) for p in best]
     winner = min(found, key=lambda s: s.cost)
     problem, solution = _refined(_at(wide, winner.params, names), winner.params, level)
-    if free is None:
-        # A pair that a strange start told apart may act as one at the optimum.
-        tied = {n: why for n, why in independent(problem, [solution.params])[1].items() if why == TOGETHER}
-        if tied:
-            names, fixed = [n for n in names if n not in tied], fixed | tied
-            problem, solution = _refined(_at(problem, solution.params, names), solution.params, level)
     return _report(problem, solution, fixed, level, source, spread=spread)
 
 
@@ -136,7 +132,12 @@ def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solut
     expected = [simulate(problem.device, [rough.params], t)[0] for t in problem.traces]
     pairs = zip(problem.traces, expected, strict=True)
     weighted = replace(problem, deviations=[deviations(t, noise, i) for t, i in pairs])
-    return weighted, solve(weighted, rough.params)
+    fine = solve(weighted, rough.params)
+    for _ in range(RESUMED):
+        if fine.arrived:
+            break
+        fine = solve(weighted, fine.params)
+    return weighted, fine
 
 
 def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
@@ -147,7 +148,7 @@ def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
 def _promising(
     problem: Problem, start: Any | None, count: int, rng: np.random.Generator, free: Sequence[str] | None
 ) -> list[Any]:
-    """The start given, and the candidates of lowest cost; where `free` names parameters, the others stay as they are."""
+    """The start given, and the candidates of lowest cost; parameters that `free` does not name stay as they are."""
     given = [start] if start is not None else []
     if len(given) == count:
         return given

@@ -25,8 +25,6 @@ IGNORANCE = 1e-4
 """Added to the information on each coordinate, as if it were known to 100 beforehand: what the data leave open gets a
 wide interval, where a pseudo-inverse would give it none."""
 
-TOGETHER = "acts only together with parameters before it"
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -174,6 +172,6 @@ def independent(problem: Problem, starts: Sequence[Any]) -> tuple[list[str], dic
             if np.linalg.norm(rest) > 1e-3 * size:
                 basis.append(rest / np.linalg.norm(rest))
                 alone.add(name)
-    fixed = {n: TOGETHER for n in names if n in acts and n not in alone}
+    fixed = {n: "acts only together with parameters before it" for n in names if n in acts and n not in alone}
     fixed |= {n: "changes nothing that was measured" for n in names if n not in acts}
     return [n for n in names if n in alone], fixed

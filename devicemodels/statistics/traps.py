@@ -5,7 +5,7 @@
     size        a filled trap raises the resistance by dR/R = min(largest, size (R/r_ref)^exponent)
     cell        R(t) = R (1 + sum of a_k s_k(t)), s_k 0 or 1: R is the resistance with every trap empty
 
-That noise depends on the resistance alone is reported for filaments (Sánta et al., Nanoscale 2019, abstract), and larger
+That noise depends on the resistance alone is reported for filaments (Sánta et al., Nanoscale 2019, abstract), larger
 steps at high resistance for HfOx; no formula or number is published, so the form and every default are ours. Telegraph
 signals of log-uniform times add up to a spectrum of roughly 1/f between 1/(2 pi tau_max) and 1/(2 pi tau_min): with
 the defaults f^-0.65 to f^-1.06 over the decades from 5 Hz to 5 kHz.
@@ -67,7 +67,7 @@ class TrapSet:
         return torch.bincount(self.cell, minlength=int(np.prod(self.shape))).reshape(self.shape)
 
     def psd(self, f: Float[np.ndarray, "f"], dt: Second | None = None) -> Float[np.ndarray, "*cells f"]:
-        """One-sided spectral density (1/Hz) of R(t)/R at `f` (Hz), the sum of Machlup's; with `dt` (s) that of samples."""
+        """One-sided spectral density (1/Hz) of R(t)/R at `f` (Hz), the sum of Machlup's; with `dt` (s) of samples."""
         total = np.zeros((int(np.prod(self.shape)), len(f)))
         for cell, signal in zip(self.cell.tolist(), self.signals, strict=True):
             total[cell] += signal.psd(f, dt)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from devicemodels import Device, device
-from devicemodels.fit import fit
+from devicemodels.fit import Fit, fit
 from devicemodels.fit.data import Trace, sweep
 from netlists.spice import Pwl
 from tests.devicemodels.benches import oracle
@@ -48,16 +48,16 @@ def truth(d: Device, rng: np.random.Generator) -> Any:
     return replace(default, **{n: getattr(default, n) * rng.uniform(0.9, 1.1) for n in VARIED[d.name]})
 
 
-def as_kept(d: Device, p: Any, kept: Any) -> Any:
+def as_kept(p: Any, found: Fit) -> Any:
     """The same cell as `p` written with the values that a fit kept of parameters that act only together with others:
-    of hp the data show mu_v/d², of vteam k/(w_off - w_on), of
-    yakopcic a b, as sinh(b v) is b v within 1e-4."""
-    if d.name == "hp":
+    of hp the data show mu_v/d², of vteam k/(w_off - w_on), of yakopcic a b, as sinh(b v) is b v within 1e-4."""
+    kept = found.params
+    if found.device.name == "hp" and "mu_v" not in found.free:
         return replace(p, mu_v=kept.mu_v, d=p.d * math.sqrt(kept.mu_v / p.mu_v))
-    if d.name == "vteam":
+    if found.device.name == "vteam":
         share = (kept.w_off - kept.w_on) / (p.w_off - p.w_on)
         return replace(p, w_on=kept.w_on, w_off=kept.w_off, k_on=p.k_on * share, k_off=p.k_off * share)
-    if d.name == "yakopcic":
+    if found.device.name == "yakopcic" and "b" not in found.free:
         return replace(p, b=kept.b, a1=p.a1 * p.b / kept.b, a2=p.a2 * p.b / kept.b)
     return p
 
@@ -83,7 +83,7 @@ def main() -> None:
             rng = np.random.default_rng(seed)
             p = truth(d, rng)
             found = fit(d, measured(d, p, rng), starts=2, seed=seed, spread=False)
-            p = as_kept(d, p, found.params)
+            p = as_kept(p, found)
             fits += found.verdict.fits
             arrived += found.solution.arrived
             for n, (low, high) in found.interval.items():

@@ -25,9 +25,9 @@ VIEWS = [
 TIGHT = Options(reltol=1e-6)
 STEPS = 4000
 FAST = {"vteam": 8000}
-"""Steps of a drive. On a pulse's edge the SET of vteam speeds up to 1.9e9/s within 50 of 4000 steps: there the trapezoidal
-rule is wrong by h²/12 times the slope of the rate, 1.3e20/s², which is 1.7e-4 of the swing; half the step makes it 4e-5.
-"""
+"""Steps of a drive. On a pulse's edge the SET of vteam speeds up to 1.9e9/s within 50 of 4000 steps: there the
+trapezoidal rule is wrong by h²/12 times the slope of the rate, 1.3e20/s², which is 1.7e-4 of the swing; half the step
+makes it 4e-5."""
 
 
 def netlist(d: Device, language: str, params: Mapping[str, float], dc: float = 0.0, wave: Pwl | None = None) -> Netlist:

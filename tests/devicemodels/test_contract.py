@@ -34,7 +34,8 @@ from tests.devicemodels.benches import (
 
 SWING_ERROR = 1e-4
 # At an abrupt edge a step of time is an error of 1: one of MOMENTS on such an edge makes 1.1 % RMS, and up to 2 % are
-# allowed to a cell that heats itself. The worst seen is 0.4 % (jart); stanford shows 0.02 %, with tighter tests of its own.
+# allowed to a cell that heats itself. The worst seen is 0.4 % (jart); stanford shows 0.02 % and has tighter tests of
+# its own.
 ABRUPT_RMS = 1e-2
 MOMENTS = np.linspace(0.0, 1.0, 8002)[1:-1]
 EXACT = 1e-9

@@ -64,8 +64,8 @@ def test_spectrum_is_the_sum_of_machlups():
     f, power = periodogram(series, fs=1 / dt, window="hann", detrend="constant")
     band = (f > 20) & (f < 2000)
     ratio = power[:, band].mean(axis=0) / drawn.psd(f[band], dt).mean(axis=0)
-    # 780 bins, 1.9 of which carry the information of one, of 150 cells whose traps differ: 5 % is over five errors of the
-    # mean if the 25 loudest cells carry the power.
+    # 780 bins, 1.9 of which carry the information of one, of 150 cells whose traps differ: 5 % is over five errors of
+    # the mean if the 25 loudest cells carry the power.
     assert np.mean(ratio) == pytest.approx(1.0, abs=0.05)
 
 
