@@ -15,24 +15,30 @@ if TYPE_CHECKING:
         set_fidelity,
         set_frame,
     )
+    from cosim.cosimulation import STOP, cosimulate, replay
     from cosim.runs import run_many
 
 __all__ = [
+    "STOP",
     "Certificate",
     "analog_summary",
     "calibrate_ranges",
     "certify",
     "convert_to_analog",
     "convert_to_digital",
+    "cosimulate",
     "hardware",
     "program",
+    "replay",
     "run_many",
     "set_fidelity",
     "set_frame",
 ]
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
-_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"} | dict.fromkeys(
+_HOME = {"Certificate": "certification", "certify": "certification", "run_many": "runs"}
+_HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
+_HOME |= dict.fromkeys(
     (
         "analog_summary",
         "calibrate_ranges",

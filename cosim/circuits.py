@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 import netlists.integrator
 import netlists.lif
@@ -13,7 +13,32 @@ import netlists.tia
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
 from cosim.twins import integrator, lif, opamp, tia
+from cosim.twins.base import Overlay, Twin
 from netlists.spice import Netlist, Subckt
+
+
+class NetlistModule(Protocol):
+    """A module of netlists/: `build`, and `veriloga` where the circuit has that view."""
+
+    @property
+    def build(self) -> Callable[..., Subckt]: ...
+
+
+class TwinModule(Protocol):
+    """A module of cosim/twins/; the words are those of `Circuit`."""
+
+    @property
+    def bench(self) -> Callable[[Any], Netlist]: ...
+    @property
+    def analysis(self) -> Callable[[Any], Analysis]: ...
+    @property
+    def calibrate(self) -> Callable[[Any, Engine], Record]: ...
+    @property
+    def unseen(self) -> Callable[[Any, Any, Engine], Residual]: ...
+    @property
+    def overlay(self) -> Callable[[Any, Engine, Record], Overlay]: ...
+    @property
+    def respond(self) -> Callable[[Any, Tensor], Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -22,9 +47,9 @@ class Circuit:
 
     `build` gives the subcircuit, `veriloga` the Verilog-A view (None where there is none), `bench` and `analysis` what
     the calibration simulates, `calibrate` the record, `twin` the calibrated module. `unseen(params, twin, engine)`
-    simulates the second stimulus, which no fit sees, and says how far off the twin is. `respond(twin, u)` is the twin's
-    output [batch, time] to an input [batch, time] in units of its full scale, with a time step of the twin's choice:
-    one way to drive every twin.
+    simulates the second stimulus, which no fit sees, and says how far off the twin is; `overlay(params, engine,
+    record)` gives both curves. `respond(twin, u)` is the twin's output [batch, time] to an input [batch, time] in units
+    of its full scale, with a time step of the twin's choice: one way to drive every twin.
     """
 
     params: Any
@@ -33,54 +58,33 @@ class Circuit:
     bench: Callable[[Any], Netlist]
     analysis: Callable[[Any], Analysis]
     calibrate: Callable[[Any, Engine], Record]
-    twin: Callable[[Any, Record], nn.Module]
+    twin: Callable[[Any, Record], Twin]
     unseen: Callable[[Any, Any, Engine], Residual]
+    overlay: Callable[[Any, Engine, Record], Overlay]
     respond: Callable[[Any, Tensor], Tensor]
+
+    @staticmethod
+    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: type[Twin]) -> "Circuit":
+        """The circuit of two modules with the fixed words, and the twin's class."""
+        return Circuit(
+            params=params,
+            build=netlist.build,
+            veriloga=getattr(netlist, "veriloga", None),
+            bench=twin.bench,
+            analysis=twin.analysis,
+            calibrate=twin.calibrate,
+            twin=shell.from_record,
+            unseen=twin.unseen,
+            overlay=twin.overlay,
+            respond=twin.respond,
+        )
 
 
 CIRCUITS: dict[str, Circuit] = {
-    "opamp": Circuit(
-        params=netlists.opamp.OpampParams(),
-        build=netlists.opamp.build,
-        veriloga=netlists.opamp.veriloga,
-        bench=opamp.bench,
-        analysis=opamp.analysis,
-        calibrate=opamp.calibrate,
-        twin=opamp.Opamp.from_record,
-        unseen=opamp.unseen,
-        respond=opamp.respond,
+    "opamp": Circuit.of(netlists.opamp.OpampParams(), netlists.opamp, opamp, opamp.Opamp),
+    "tia": Circuit.of(netlists.tia.TiaParams(), netlists.tia, tia, tia.Tia),
+    "integrator": Circuit.of(
+        netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
-    "tia": Circuit(
-        params=netlists.tia.TiaParams(),
-        build=netlists.tia.build,
-        veriloga=None,
-        bench=tia.bench,
-        analysis=tia.analysis,
-        calibrate=tia.calibrate,
-        twin=tia.Tia.from_record,
-        unseen=tia.unseen,
-        respond=tia.respond,
-    ),
-    "integrator": Circuit(
-        params=netlists.integrator.IntegratorParams(),
-        build=netlists.integrator.build,
-        veriloga=netlists.integrator.veriloga,
-        bench=integrator.bench,
-        analysis=integrator.analysis,
-        calibrate=integrator.calibrate,
-        twin=integrator.Integrator.from_record,
-        unseen=integrator.unseen,
-        respond=integrator.respond,
-    ),
-    "lif": Circuit(
-        params=netlists.lif.LifParams(),
-        build=netlists.lif.build,
-        veriloga=netlists.lif.veriloga,
-        bench=lif.bench,
-        analysis=lif.analysis,
-        calibrate=lif.calibrate,
-        twin=lif.Lif.from_record,
-        unseen=lif.unseen,
-        respond=lif.respond,
-    ),
+    "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
 }

@@ -19,7 +19,7 @@ ORDER = ["devicemodels", "netlists", "cosim", "studies"]
 INSIDE_COSIM = [
     {"waveforms", "settings", "provenance"},
     {"engines"},
-    {"runs", "calibration", "doctor", "plots", "pictures"},
+    {"runs", "calibration", "cosimulation", "doctor", "plots", "pictures"},
     {"twins"},
     {"circuits", "hardware"},
     {"layers"},

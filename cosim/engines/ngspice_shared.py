@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import weakref
+from collections.abc import Callable
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ class NgspiceShared(Engine):
             worker = self._ready()
             whole = False
             try:
-                answer = worker.ask((text, [str(path) for path in osdi], PLOT[type(analysis)]), self.limits.timeout)
+                answer = worker.ask(
+                    ("whole", text, [str(path) for path in osdi], PLOT[type(analysis)]), self.limits.timeout
+                )
                 whole = answer["exit"] is None
             finally:
                 if not whole:
@@ -101,9 +104,12 @@ def _with_axis(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 class Worker:
-    """One process with libngspice; `runs` counts what it has been asked."""
+    """One process with libngspice; `runs` counts what it has been asked.
 
-    def __init__(self) -> None:
+    `watch` makes it follow every accepted time point, which external sources need and which takes time.
+    """
+
+    def __init__(self, *, watch: bool = False) -> None:
         self.runs = 0
         self._connection, theirs = Pipe()
         children = CHILDREN.get() or Children()
@@ -111,7 +117,7 @@ class Worker:
         script = Path(__file__).with_name("ngspice_worker.py")
         try:
             self._process = children.start(
-                [sys.executable, "-P", str(script), str(theirs.fileno())],
+                [sys.executable, "-P", str(script), str(theirs.fileno()), *(["watch"] if watch else [])],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -133,14 +139,22 @@ class Worker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, message: object, timeout: float) -> dict[str, Any]:
-        """Send one deck and wait for the answer (s)."""
+    def ask(
+        self, message: object, timeout: float, drive: Callable[[dict[str, Any]], float] | None = None
+    ) -> dict[str, Any]:
+        """Send one piece of work and wait for the answer (s); `drive` says what external sources ask meanwhile."""
         self.runs += 1
         children = CHILDREN.get() or Children()
         children.adopt(self._process)
         try:
             self._connection.send(message)
-            return self._receive(timeout)
+            answer = self._receive(timeout)
+            while "source" in answer:
+                if drive is None:
+                    raise SimulationError(f"nothing drives the external source {answer['source']}")
+                self._connection.send(drive(answer))
+                answer = self._receive(timeout)
+            return answer
         except BrokenPipeError:
             raise SimulationError("the process with libngspice has ended", log=self._said()) from None
         finally:

@@ -13,12 +13,14 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy.optimize import least_squares
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
+from cosim.settings import flatten
+from cosim.twins.base import Overlay, Twin
 from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, One, PerSecond, Second, Volt, validate
 from netlists.integrator import IntegratorParams, testbench
 from netlists.spice import Netlist
@@ -93,17 +95,10 @@ def _time_to(distance: Tensor, rate: Tensor, decay: Tensor) -> Tensor:
     return torch.where(reached, linear * torch.where(slow, 1 + z / 2, -torch.log1p(-safe) / safe), torch.inf)
 
 
-class Integrator(nn.Module):
+class Integrator(Twin[IntegratorParams, IntegratorFit]):
     """The calibrated integrator."""
 
-    def __init__(self, p: IntegratorParams, fit: IntegratorFit, domain: dict[str, tuple[float, float]] | None = None):
-        super().__init__()
-        self.p, self.fit, self.domain = p, fit, domain or {}
-
-    @staticmethod
-    def from_record(p: IntegratorParams, record: Record) -> "Integrator":
-        """The twin with the fit and the domain of a record."""
-        return Integrator(p, IntegratorFit(**record.fit), dict(record.domain))
+    FIT = IntegratorFit
 
     def initial(self, v_ic: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The state just after -v_ic (V) was loaded."""
@@ -127,11 +122,6 @@ class Integrator(nn.Module):
             w = flow(self.fit, self.p.tau, w, value, step)
             outputs.append(self.output(w))
         return torch.stack(outputs, 1), w
-
-    def covers(self, u: Float[Tensor, "*batch"]) -> Bool[Tensor, "*batch"]:
-        """Which inputs (V) are inside the range the calibration saw; everything when there is no calibration."""
-        low, high = self.domain.get("u", (-np.inf, np.inf))
-        return (u >= low) & (u <= high)
 
 
 class Schedule(NamedTuple):
@@ -217,12 +207,12 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
     error = residual(solution.x) * supply
     return Record(
         circuit="integrator",
-        params=_flat(p),
+        params=flatten(p),
         fit=asdict(fit),
         digest=netlist.digest,
         engine=waves.engine,
         analysis=repr(tran),
-        bench=_residual(error, fit),
+        bench=Residual.of(error, fit.v_high - fit.v_low),
         unseen=unseen(p, Integrator(p, fit), engine),
         domain={"u": (min(plan.levels), max(plan.levels)), "duration": (0.0, plan.stop - p.t_load)},
     )
@@ -230,32 +220,12 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
 
 def unseen(p: IntegratorParams, twin: Integrator, engine: Engine) -> Residual:
     """How far the twin is off on `overlay`'s stimulus."""
-    seen = _overlay(p, engine, twin)
-    return _residual(seen.twin - seen.circuit, twin.fit)
+    return _overlay(p, engine, twin).residual(twin.fit.v_high - twin.fit.v_low)
 
 
 def respond(twin: Integrator, u: Float[Tensor, "batch time"]) -> Float[Tensor, "batch time"]:
     """Output (V) for the input u in units of half the positive rail, in steps of r c / 10."""
     return twin(0.5 * twin.p.opamp.v_high * u, 0.1 * twin.p.tau)[0]
-
-
-def _residual(error: np.ndarray, fit: IntegratorFit) -> Residual:
-    swing = fit.v_high - fit.v_low
-    return Residual(float(np.abs(error).max() / swing), float(np.sqrt(np.mean(error**2)) / swing))
-
-
-def _flat(p: IntegratorParams) -> dict[str, float]:
-    values = asdict(p)
-    return values | {f"opamp.{name}": value for name, value in values.pop("opamp").items()}
-
-
-class Overlay(NamedTuple):
-    """Circuit and twin over the same times (s): input, circuit's and twin's output (V)."""
-
-    time: np.ndarray
-    stimulus: np.ndarray
-    circuit: np.ndarray
-    twin: np.ndarray
 
 
 def overlay(p: IntegratorParams, engine: Engine, record: Record) -> Overlay:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.optimize import least_squares
-from torch import Tensor, nn
+from torch import Tensor
 
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
+from cosim.twins.base import Overlay, Twin
 from cosim.twins.loop import Loop, OpampFit, by_level, simulate
 from cosim.waveforms import Waveforms
 from devicemodels.units import Farad, Ohm, Second, Volt
@@ -39,17 +40,10 @@ LEVELS = 6
 """Levels of the bench."""
 
 
-class Opamp(nn.Module):
+class Opamp(Twin[OpampParams, OpampFit]):
     """The calibrated op-amp."""
 
-    def __init__(self, p: OpampParams, fit: OpampFit) -> None:
-        super().__init__()
-        self.p, self.fit = p, fit
-
-    @staticmethod
-    def from_record(p: OpampParams, record: Record) -> "Opamp":
-        """The twin of p that a calibration record describes."""
-        return Opamp(p, OpampFit(**record.fit))
+    FIT = OpampFit
 
     def forward(self, u: Float[Tensor, "batch time"], dt: Second, load: Load = LOAD) -> Float[Tensor, "batch time"]:
         """Follower output (V) at the end of each step of dt (s) for the input u (V) held in it, at rest before."""
@@ -66,11 +60,6 @@ class Opamp(nn.Module):
         )
         x, _ = simulate(loop, u, dt, *loop.start(u[:, 0]))
         return x[..., 0] + share * u
-
-    def covers(self, u: Tensor) -> Tensor:
-        """Where an input (V) is inside the calibrated range, element by element: a fifth beyond the rails."""
-        low, high = _domain(self.p)
-        return (u >= low) & (u <= high)
 
 
 def respond(twin: Opamp, u: Float[Tensor, "batch time"]) -> Float[Tensor, "batch time"]:
@@ -205,16 +194,26 @@ def _held(stimulus: Pwl, ends: np.ndarray, dt: Second) -> np.ndarray:
 
 
 def unseen(p: OpampParams, twin: Opamp, engine: Engine, seed: int = 1) -> Residual:
+    """How far the twin is off on `overlay`'s stimulus."""
+    return _overlay(p, engine, twin, seed).residual(twin.fit.y_high - twin.fit.y_low)
+
+
+def overlay(p: OpampParams, engine: Engine, record: Record) -> Overlay:
     """Random steps, also beyond the rails, and a sum of three sines, one of which slews; with a load of its own."""
+    return _overlay(p, engine, Opamp.from_record(p, record), seed=1)
+
+
+def _overlay(p: OpampParams, engine: Engine, twin: Opamp, seed: int) -> Overlay:
     stimulus = _unseen_stimulus(p, np.random.default_rng(seed))
     waves = engine.run(
         opamp.testbench(p, stimulus, r_load=LOAD.r, c_load=LOAD.c), _transient(p, stimulus.points[-1][0])
     )
     dt = _period(p) / SAMPLES
     ends = np.arange(1, int(waves.time[-1] / dt)) * dt
+    u = _held(stimulus, ends, dt)
     with torch.no_grad():
-        out = twin(torch.from_numpy(_held(stimulus, ends, dt))[None], dt)[0].numpy()
-    return Residual.of(out - waves.at("v(out)", ends), twin.fit.y_high - twin.fit.y_low)
+        out = twin(torch.from_numpy(u)[None], dt)[0].numpy()
+    return Overlay(ends, u, waves.at("v(out)", ends), out)
 
 
 def _unseen_stimulus(p: OpampParams, generator: np.random.Generator) -> Pwl:

@@ -95,8 +95,8 @@ def fit(
 
     free: names to be fitted, the others stay as in `start`; without it, those that act on the readings independently.
     start: a set to begin with, by default that of the class. starts: how many of the best of a hundred candidate sets
-    are followed. noise: relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for unknown names, for no
-    data, where the state moves but the time is not known, and for a costly device without `free`.
+    are followed. noise: relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for
+    unknown names, for no data, where the state moves but the time is not known, and for a costly device without `free`.
     """
     traces = [data] if isinstance(data, Trace) else list(data)
     if not traces:

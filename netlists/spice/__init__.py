@@ -7,12 +7,13 @@ out their SPICE letter: `R("fb", ...)` is printed as `Rfb`. Node `0` is ground.
 from netlists.spice.elements import C, Element, Ic, N, Nodes, R, Resistors, Switch, X
 from netlists.spice.netlist import Netlist, Subckt, SubcktText, VerilogA
 from netlists.spice.numbers import number
-from netlists.spice.sources import B, I, Pulse, Pwl, Sine, Stimulus, V, Vccs, Vcvs
+from netlists.spice.sources import B, External, I, Pulse, Pwl, Sine, Stimulus, V, Vccs, Vcvs
 
 __all__ = [
     "B",
     "C",
     "Element",
+    "External",
     "I",
     "Ic",
     "N",

@@ -51,6 +51,14 @@ class Pulse:
         return "PULSE(" + " ".join(map(number, values)) + ")"
 
 
+@dataclass(frozen=True)
+class External:
+    """A value that a program gives while the simulation runs: for cosim's sessions only."""
+
+    def __str__(self) -> str:
+        return "EXTERNAL"
+
+
 Stimulus = Pwl | Sine | Pulse
 
 
@@ -62,7 +70,7 @@ class V:
     p: str
     n: str
     dc: float = 0.0
-    wave: Stimulus | None = None
+    wave: Stimulus | External | None = None
     ac: float = 0.0
 
     def lines(self) -> list[str]:
@@ -77,7 +85,7 @@ class I:  # noqa: E742 - the letter of SPICE
     p: str
     n: str
     dc: float = 0.0
-    wave: Stimulus | None = None
+    wave: Stimulus | External | None = None
     ac: float = 0.0
 
     def lines(self) -> list[str]:

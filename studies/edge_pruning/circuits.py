@@ -94,10 +94,9 @@ def twins(engine: Engine) -> dict[str, Any]:
     """Integrator and LIF neuron, circuit and calibrated twin on stimuli that no fit has seen."""
     of_lif = lif.overlay(LifParams(), engine, load("lif"))
     of_integrator = integrator.overlay(IntegratorParams(), engine, load("integrator"))
-    shown = of_lif.time <= of_lif.circuit_spikes[min(SPIKES, len(of_lif.circuit_spikes) - 1)]
-    traces = {
-        name: np.asarray(getattr(of_lif, name))[shown].tolist() for name in ("time", "stimulus", "circuit", "twin")
-    }
+    shown = of_lif.x <= of_lif.circuit_spikes[min(SPIKES, len(of_lif.circuit_spikes) - 1)]
+    parts = {"time": "x", "stimulus": "stimulus", "circuit": "circuit", "twin": "twin"}
+    traces = {name: getattr(of_lif, part)[shown].tolist() for name, part in parts.items()}
     return {
         "lif": traces
         | {
@@ -105,7 +104,7 @@ def twins(engine: Engine) -> dict[str, Any]:
             "spikes": [len(of_lif.circuit_spikes), len(of_lif.twin_spikes)],
             "worst_interval": float(np.abs(of_lif.interval_errors()).max()),
         },
-        "integrator": {name: _short(np.asarray(getattr(of_integrator, name))) for name in of_integrator._fields}
+        "integrator": {name: _short(getattr(of_integrator, part)) for name, part in parts.items()}
         | {
             "worst": float(np.abs(of_integrator.twin - of_integrator.circuit).max()),
             "swing": float(np.ptp(of_integrator.circuit)),

@@ -1,13 +1,13 @@
 """Twin of netlists/lif.py: `model` holds the mathematics and the module, `calibration` bench, fit and judgement."""
 
-from cosim.twins.lif.calibration import Overlay, analysis, bench, calibrate, overlay, respond, transient, unseen
+from cosim.twins.lif.calibration import SpikeOverlay, analysis, bench, calibrate, overlay, respond, transient, unseen
 from cosim.twins.lif.model import Lif, LifFit, LifState, Train, discrete, spike, spike_times, step, trace, train
 
 __all__ = [
     "Lif",
     "LifFit",
     "LifState",
-    "Overlay",
+    "SpikeOverlay",
     "Train",
     "analysis",
     "bench",

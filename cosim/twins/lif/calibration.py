@@ -1,6 +1,6 @@
 """Bench, fit and judgement of the LIF twin."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, SimulationError, Tran
+from cosim.twins.base import Overlay, supplied
 from cosim.twins.lif.model import Lif, LifFit, trace, train
 from cosim.waveforms import Waveforms
 from devicemodels.units import One, Second, Volt
@@ -160,7 +161,7 @@ def _judged(error: np.ndarray) -> Residual:
     return Residual(float(np.abs(error).max()), float(np.sqrt(np.mean(error**2))))
 
 
-def _trains(overlay: "Overlay") -> dict[str, float]:
+def _trains(overlay: "SpikeOverlay") -> dict[str, float]:
     """Number of spikes, and the worst spike time error since the start over the interval before the spike.
 
     That error accumulates over a train the tenths of a per cent by which the solver itself misses an interval.
@@ -180,24 +181,21 @@ def _energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
     inside = (waves.time >= spikes[0]) & (waves.time <= spikes[-1])
     t, v, count = waves.time[inside], waves[f"v(m{k})"][inside], len(spikes) - 1
     i = float(currents(p)[k])
-    supply = -p.v_dd * np.trapezoid(waves[f"i(vdd{k})"][inside], t) / count
+    supply = supplied(waves, {f"vdd{k}": p.v_dd}, spikes[0], spikes[-1]) / count
     source = i * np.trapezoid(v, t) / count
     leak = np.trapezoid(v**2, t) / p.r_leak / count
     return {
         "energy_current": i,
-        "energy_per_spike_supply": float(supply),
+        "energy_per_spike_supply": supply,
         "energy_per_spike_input": float(source),
         "energy_per_spike_reset": float(source - leak),
     }
 
 
-class Overlay(NamedTuple):
-    """Circuit and twin over the same times (s): input current (A), membrane voltages (V); and both spike trains (s)."""
+@dataclass(frozen=True, kw_only=True)
+class SpikeOverlay(Overlay):
+    """Input current (A) and membrane voltages (V), and both spike trains (s)."""
 
-    time: np.ndarray
-    stimulus: np.ndarray
-    circuit: np.ndarray
-    twin: np.ndarray
     circuit_spikes: np.ndarray
     twin_spikes: np.ndarray
 
@@ -211,7 +209,7 @@ class Overlay(NamedTuple):
         return np.diff(self.twin_spikes, prepend=0.0) / np.diff(self.circuit_spikes, prepend=0.0) - 1
 
 
-def overlay(p: LifParams, engine: Engine, record: Record) -> Overlay:
+def overlay(p: LifParams, engine: Engine, record: Record) -> SpikeOverlay:
     """The unseen stimulus, random currents with pauses and negative ones, in `engine` and in the twin."""
     return _overlay(p, engine, LifFit(**record.fit))
 
@@ -241,7 +239,7 @@ def _is_fair(fit: LifFit, changes: np.ndarray, levels: np.ndarray) -> bool:
     return len({len(train(variant, *inputs, changes[-1] + fit.tau).times) for variant in variants}) == 1
 
 
-def _overlay(p: LifParams, engine: Engine, fit: LifFit) -> Overlay:
+def _overlay(p: LifParams, engine: Engine, fit: LifFit) -> SpikeOverlay:
     drawn = (random_currents(p, SEGMENTS, seed) for seed in range(200))
     changes, levels = next(stimulus for stimulus in drawn if _is_fair(fit, *stimulus))
     stimulus: Pwl = held(levels.tolist(), changes.tolist(), p.tau / 6000)
@@ -250,11 +248,13 @@ def _overlay(p: LifParams, engine: Engine, fit: LifFit) -> Overlay:
     time = waves.time
     twin = train(fit, torch.from_numpy(changes), torch.from_numpy(levels), stop, p.v_reset)
     current = np.interp(time, *np.array(stimulus.points).T)
-    return Overlay(
+    return SpikeOverlay(
         time,
         current,
         np.array(waves["v(m)"]),
         trace(fit, twin.pieces, torch.from_numpy(time.copy())).numpy(),
-        rising_edges(waves, "v(out)", p.v_dd / 2),
-        twin.times.numpy(),
+        stimulus_label="input current (A)",
+        output_label="membrane (V)",
+        circuit_spikes=rising_edges(waves, "v(out)", p.v_dd / 2),
+        twin_spikes=twin.times.numpy(),
     )

@@ -4,15 +4,16 @@ tau dv/dt = r i - v                              until v = v_threshold, at the t
 output spike at t + delay, v = v_reset + r_reset i until t + t_refractory, then on from there
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, inf
 from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
-from cosim.calibration import Record
+from cosim.twins.base import Twin
 from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, Volt, validate
 from netlists.lif import LifParams
 
@@ -194,24 +195,21 @@ def discrete(
     return torch.stack(spikes, -1), u
 
 
-class Lif(nn.Module):
+class Lif(Twin[LifParams, LifFit]):
     """Calibrated neurons in time steps; `slope` is the sharpness of the surrogate gradient per membrane swing."""
+
+    FIT, INPUT = LifFit, "i"
 
     def __init__(
         self,
         p: LifParams,
         fit: LifFit | None = None,
-        domain: dict[str, tuple[float, float]] | None = None,
+        domain: Mapping[str, tuple[float, float]] | None = None,
         *,
         slope: One = 5.0,
     ):
-        super().__init__()
-        self.p, self.fit, self.domain, self.slope = p, fit or LifFit.ideal(p), domain or {}, slope
-
-    @staticmethod
-    def from_record(p: LifParams, record: Record) -> "Lif":
-        """The twin with the fit and the domain of a record."""
-        return Lif(p, LifFit(**record.fit), dict(record.domain))
+        super().__init__(p, fit or LifFit.ideal(p), domain)
+        self.slope = slope
 
     def initial(self, like: Float[Tensor, "*batch"]) -> LifState:
         """At rest at v_reset, one neuron per element of `like`."""
@@ -231,8 +229,3 @@ class Lif(nn.Module):
             fired, state = step(self.fit, state, level, dt, self.slope)
             spikes.append(fired)
         return torch.stack(spikes, -1), state
-
-    def covers(self, i: Float[Tensor, "*batch"]) -> Bool[Tensor, "*batch"]:
-        """Which currents (A) are inside the range the calibration saw; everything when there is no calibration."""
-        low, high = self.domain.get("i", (-inf, inf))
-        return (i >= low) & (i <= high)

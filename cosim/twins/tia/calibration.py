@@ -9,8 +9,9 @@ from scipy.optimize import least_squares
 from cosim.calibration import Record, Residual
 from cosim.engines import Engine, Options, Tran
 from cosim.settings import flatten
+from cosim.twins.base import Overlay, supplied
 from cosim.twins.loop import by_level
-from cosim.twins.tia.model import Tia, TiaFit, domain, full_scale, period
+from cosim.twins.tia.model import Tia, TiaFit, domain, full_scale, ideal, period
 from cosim.waveforms import Waveforms
 from devicemodels.units import Second, Volt
 from netlists import opamp, tia
@@ -70,14 +71,14 @@ def _transient(p: TiaParams, stop: Second) -> Tran:
 def calibrate(p: TiaParams, engine: Engine) -> Record:
     """Statics from the settled levels of the bench; gbw, slew and c_in by least squares on all of it."""
     waves = engine.run(bench(p), analysis(p))
-    statics, ideal = _statics(p, waves), TiaFit.ideal(p)
+    statics, start = _statics(p, waves), ideal(p)
 
     def fitted(logs: np.ndarray) -> TiaFit:
-        gbw, slew, c_in = np.exp(logs) * (ideal.gbw, ideal.slew, ideal.c_in)
+        gbw, slew, c_in = np.exp(logs) * (start.gbw, start.slew, start.c_in)
         return TiaFit(**statics, gbw=float(gbw), slew=float(slew), c_in=float(c_in))
 
     def residual(logs: np.ndarray) -> np.ndarray:
-        return np.concatenate([_bench_errors(p, fitted(logs), waves, mark) for mark in _columns(p)]) / _swing(p, ideal)
+        return np.concatenate([_bench_errors(p, fitted(logs), waves, mark) for mark in _columns(p)]) / _swing(p, start)
 
     fit = fitted(least_squares(residual, np.zeros(3), diff_step=1e-4, xtol=1e-5, ftol=1e-6, max_nfev=20).x)
     return Record(
@@ -87,7 +88,7 @@ def calibrate(p: TiaParams, engine: Engine) -> Record:
         digest=waves.digest,
         engine=waves.engine,
         analysis=repr(waves.analysis),
-        bench=Residual.of(residual(np.log([fit.gbw / ideal.gbw, fit.slew / ideal.slew, fit.c_in / ideal.c_in])), 1.0),
+        bench=Residual.of(residual(np.log([fit.gbw / start.gbw, fit.slew / start.slew, fit.c_in / start.c_in])), 1.0),
         unseen=unseen(p, Tia(p, fit), engine),
         domain={"i": domain(p), "g_col": (p.g_col / 2, p.g_col)},
         extra=_read(p, engine),
@@ -138,7 +139,16 @@ def _held(stimulus: Pwl, ends: np.ndarray, dt: Second) -> np.ndarray:
 
 
 def unseen(p: TiaParams, twin: Tia, engine: Engine, seed: int = 1) -> Residual:
+    """How far the twin is off on `overlay`'s stimulus."""
+    return _overlay(p, engine, twin, seed).residual(_swing(p, twin.fit))
+
+
+def overlay(p: TiaParams, engine: Engine, record: Record) -> Overlay:
     """Random steps into saturation and a sum of three sines, as word-line voltages on three quarters of the column."""
+    return _overlay(p, engine, Tia.from_record(p, record), seed=1)
+
+
+def _overlay(p: TiaParams, engine: Engine, twin: Tia, seed: int) -> Overlay:
     q = replace(p, g_col=0.75 * p.g_col)
     stimulus = _unseen_stimulus(p, np.random.default_rng(seed))
     if q.g_col:
@@ -149,9 +159,10 @@ def unseen(p: TiaParams, twin: Tia, engine: Engine, seed: int = 1) -> Residual:
     waves = engine.run(netlist, _transient(p, stimulus.points[-1][0]))
     dt = period(p) / SAMPLES
     ends = np.arange(1, int(waves.time[-1] / dt)) * dt
+    current = _held(stimulus, ends, dt)
     with torch.no_grad():
-        out = Tia(q, twin.fit).transient(torch.from_numpy(_held(stimulus, ends, dt))[None], dt)[0].numpy()
-    return Residual.of(out - waves.at("v(out)", ends), _swing(p, twin.fit))
+        out = Tia(q, twin.fit).transient(torch.from_numpy(current)[None], dt)[0].numpy()
+    return Overlay(ends, current, waves.at("v(out)", ends), out, stimulus_label="column current (A)")
 
 
 def _unseen_stimulus(p: TiaParams, generator: np.random.Generator) -> Pwl:
@@ -173,11 +184,9 @@ def _read(p: TiaParams, engine: Engine) -> dict[str, float]:
     final = waves["v(out)"][-1]
     off = np.abs(waves["v(out)"] / final - 1)
     one_percent, settled = (waves.time[np.nonzero(off > limit)[0][-1] + 1] for limit in (1e-2, 1e-3))
-    power = -(waves["i(vhigh)"] * p.opamp.v_high + waves["i(vlow)"] * p.opamp.v_low)
-    during = (waves.time >= start) & (waves.time <= settled)
     return {
         "read_current": current,
         "read_time": float(settled - start),
-        "read_energy": float(np.trapezoid(power[during], waves.time[during])),
+        "read_energy": supplied(waves, {"vhigh": p.opamp.v_high, "vlow": p.opamp.v_low}, start, float(settled)),
         "tail_time_constant": float((settled - one_percent) / np.log(10)),
     }

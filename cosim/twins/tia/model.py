@@ -12,81 +12,46 @@ from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from cosim.calibration import Record
+from cosim.twins.base import Twin
 from cosim.twins.loop import Loop, OpampFit, limited, simulate
 from devicemodels.units import (
-    FINITE,
     POSITIVE,
     Ampere,
     Farad,
-    Hertz,
-    Ohm,
     One,
     PerSecond,
     Second,
     Siemens,
-    Volt,
-    VoltPerSecond,
-    validate,
 )
 from netlists.tia import TiaParams
 
 
 @dataclass(frozen=True, kw_only=True)
-class TiaFit:
-    """What the bench shows of an amplifier at its column."""
+class TiaFit(OpampFit):
+    """What the bench shows of an amplifier at its column: that of the op-amp, the feedback and the node."""
 
     gain: Annotated[One, POSITIVE]
     """Feedback resistance over r_f."""
-    a0: Annotated[One, POSITIVE]
-    """Open-loop DC gain."""
-    gbw: Annotated[Hertz, POSITIVE]
-    """Gain-bandwidth product."""
-    slew: Annotated[VoltPerSecond, POSITIVE]
-    """Slew rate."""
-    v_offset: Annotated[Volt, FINITE]
-    """Input offset."""
-    y_high: Annotated[Volt, FINITE]
-    """Where the inner voltage begins to be limited, upwards."""
-    y_low: Annotated[Volt, FINITE]
-    """The same, downwards."""
-    r_out: Annotated[Ohm, POSITIVE]
-    """Output resistance."""
     c_in: Annotated[Farad, POSITIVE]
     """All capacitance at the input: column and amplifier."""
 
-    def __post_init__(self) -> None:
-        validate(self)
 
-    @property
-    def amplifier(self) -> OpampFit:
-        """The part that loop.py needs."""
-        values = asdict(self)
-        del values["gain"], values["c_in"]
-        return OpampFit(**values)
-
-    @staticmethod
-    def ideal(p: TiaParams) -> "TiaFit":
-        """The fit that theory expects of the netlist of p."""
-        c_in = p.c_col + p.opamp.c_common + p.opamp.c_diff
-        return TiaFit(gain=1.0, c_in=max(c_in, 1e-15), **asdict(OpampFit.ideal(p.opamp)))
+def ideal(p: TiaParams) -> TiaFit:
+    """The fit that theory expects of the netlist of p."""
+    c_in = p.c_col + p.opamp.c_common + p.opamp.c_diff
+    return TiaFit(gain=1.0, c_in=max(c_in, 1e-15), **asdict(OpampFit.ideal(p.opamp)))
 
 
-class Tia(nn.Module):
+class Tia(Twin[TiaParams, TiaFit]):
     """The calibrated amplifier at its column."""
 
-    def __init__(self, p: TiaParams, fit: TiaFit) -> None:
-        super().__init__()
-        self.p, self.fit = p, fit
-        self._amplifier = fit.amplifier
-        self._g_series = 1 / (fit.gain * p.r_f + fit.r_out)
+    FIT, INPUT = TiaFit, "i"
 
-    @staticmethod
-    def from_record(p: TiaParams, record: Record) -> "Tia":
-        """The twin of p that a calibration record describes."""
-        return Tia(p, TiaFit(**record.fit))
+    @property
+    def _g_series(self) -> Siemens:
+        return 1 / (self.fit.gain * self.p.r_f + self.fit.r_out)
 
     @property
     def _limit(self) -> PerSecond:
@@ -101,11 +66,6 @@ class Tia(nn.Module):
         """Settled voltage (V) of the column: what is missing from every cell's voltage."""
         return self._settled(i, g_col)[1]
 
-    def covers(self, i: Tensor) -> Tensor:
-        """Where a current (A) is inside the calibrated range, element by element."""
-        low, high = domain(self.p)
-        return (i >= low) & (i <= high)
-
     def transient(self, i: Float[Tensor, "batch time"], dt: Second) -> Float[Tensor, "batch time"]:
         """Output (V) at the end of each step of dt (s) for the current i (A) held in it, settled before."""
         loop = self._loop()
@@ -116,7 +76,7 @@ class Tia(nn.Module):
 
     def _settled(self, i: Tensor, g_col: Tensor | Siemens | None) -> tuple[Tensor, Tensor]:
         """Inner voltage y and virtual ground."""
-        g, fit = self._g_series, self._amplifier
+        g, fit = self._g_series, self.fit
         total = (self.p.g_col if g_col is None else g_col) + g
         free = (fit.v_offset - i / total) / (1 / fit.a0 + g / total)
         y = limited(fit, self._limit, free, g / total)
@@ -134,7 +94,7 @@ class Tia(nn.Module):
             b = np.array([[self._g_series / c, 1 / c, 0.0]])
         error = np.zeros(len(a) + 3)
         error[0] = -1.0
-        return Loop(a=a, b=b, error=error, limit=self._limit, fit=self._amplifier)
+        return Loop(a=a, b=b, error=error, limit=self._limit, fit=fit)
 
 
 def respond(twin: Tia, u: Float[Tensor, "batch time"]) -> Float[Tensor, "batch time"]:

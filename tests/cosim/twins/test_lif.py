@@ -164,7 +164,7 @@ def test_shipped_twin_loses_no_spike_of_ngspice_on_currents_it_never_saw():
     assert len(seen.twin_spikes) == len(seen.circuit_spikes) > 80
     assert (seen.stimulus < 0).any() and (seen.stimulus == 0).any()
     assert np.abs(seen.interval_errors()).max() < 0.01
-    early = seen.time < seen.circuit_spikes[0] - 10e-9
+    early = seen.x < seen.circuit_spikes[0] - 10e-9
     assert np.abs(seen.twin - seen.circuit)[early].max() < 0.01 * P.v_threshold
 
 
@@ -190,8 +190,9 @@ def test_energy_per_spike_is_that_of_the_capacitors():
 
 def test_different_spike_counts_are_an_error():
     time = np.zeros(2)
+    twice, once = np.array([1.0, 2.0]), np.array([1.0])
     with pytest.raises(SimulationError, match="the circuit fires 2 times, its twin 1 times"):
-        lif.Overlay(time, time, time, time, np.array([1.0, 2.0]), np.array([1.0])).interval_errors()
+        lif.SpikeOverlay(time, time, time, time, circuit_spikes=twice, twin_spikes=once).interval_errors()
 
 
 def test_reset_too_weak_to_be_calibrated_is_refused():

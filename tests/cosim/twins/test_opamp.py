@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from cosim.calibration import load
 from cosim.engines import Engine
 from cosim.twins.loop import OpampFit, by_level
 from cosim.twins.opamp import LOAD, Load, Opamp, calibrate
@@ -88,7 +89,8 @@ def test_levels_side_by_side_are_the_whole_run() -> None:
 
 
 def test_covers_tells_the_calibrated_range() -> None:
-    assert Opamp(P, FIT).covers(torch.tensor([0.0, 3.0, 3.4, -3.4])).tolist() == [True, True, False, False]
+    shipped = Opamp.from_record(P, load("opamp"))
+    assert shipped.covers(torch.tensor([0.0, 3.0, 3.4, -3.4])).tolist() == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from cosim.calibration import load
 from cosim.engines import Engine, Op, Options
-from cosim.twins.tia import Tia, TiaFit, calibrate
+from cosim.twins.tia import Tia, TiaFit, calibrate, ideal
 from netlists import tia
 from netlists.opamp import OPA4322
 from netlists.tia import TiaParams
@@ -20,7 +20,7 @@ DT = 0.05 * P.noise_gain / P.opamp.omega
 
 
 def twin(p: TiaParams) -> Tia:
-    return Tia(p, TiaFit.ideal(p))
+    return Tia(p, ideal(p))
 
 
 def reference(p: TiaParams, i: np.ndarray, dt: float) -> np.ndarray:
@@ -97,12 +97,12 @@ def test_every_column_may_have_its_own_conductance() -> None:
 
 def test_shipped_fit_agrees_with_theory() -> None:
     record = load("tia")
-    fit, ideal = TiaFit(**record.fit), TiaFit.ideal(P)
+    fit, start = TiaFit(**record.fit), ideal(P)
     assert fit.gain == pytest.approx(1.0, abs=1e-6)
-    assert fit.gbw == pytest.approx(ideal.gbw, rel=0.01)
-    assert fit.slew == pytest.approx(ideal.slew, rel=0.01)
-    assert fit.a0 == pytest.approx(ideal.a0, rel=2e-3)
-    assert fit.r_out == pytest.approx(ideal.r_out, rel=1e-4)
+    assert fit.gbw == pytest.approx(start.gbw, rel=0.01)
+    assert fit.slew == pytest.approx(start.slew, rel=0.01)
+    assert fit.a0 == pytest.approx(start.a0, rel=2e-3)
+    assert fit.r_out == pytest.approx(start.r_out, rel=1e-4)
     # Tail of a read: N with r_out in the loop, and the pole of the column on top of it (4 %).
     slow = (1 + (P.r_f + P.opamp.r_out) * P.g_col) / P.opamp.omega
     assert record.extra["tail_time_constant"] == pytest.approx(slow, rel=0.05)
@@ -112,18 +112,18 @@ def test_shipped_fit_agrees_with_theory() -> None:
 def test_calibration_recovers_changed_parameters(ngspice: Engine) -> None:
     p = replace(P, opamp=replace(OPA4322, slew=7e6, a0=1e5, r_out=120.0, v_offset=0.7e-3))
     record = calibrate(p, ngspice)
-    fit, ideal = TiaFit(**record.fit), TiaFit.ideal(p)
+    fit, start = TiaFit(**record.fit), ideal(p)
     assert fit.gain == pytest.approx(1.0, abs=1e-6)
     # The twin's step of a tenth of the loop's time constant shifts gbw and slew by up to 0.5 %; c_in, whose pole lies
     # far above the loop, takes up what remains of it.
-    assert fit.gbw == pytest.approx(ideal.gbw, rel=0.01)
-    assert fit.slew == pytest.approx(ideal.slew, rel=0.01)
-    assert fit.c_in == pytest.approx(ideal.c_in, rel=0.2)
+    assert fit.gbw == pytest.approx(start.gbw, rel=0.01)
+    assert fit.slew == pytest.approx(start.slew, rel=0.01)
+    assert fit.c_in == pytest.approx(start.c_in, rel=0.2)
     # The tanh stage at 0.7 mV and the knee of the limits bend the error voltage by less than 1e-3 of it.
-    assert fit.a0 == pytest.approx(ideal.a0, rel=1e-3)
-    assert fit.r_out == pytest.approx(ideal.r_out, rel=1e-3)
-    assert fit.v_offset == pytest.approx(ideal.v_offset, abs=1e-6)
-    assert (fit.y_high, fit.y_low) == pytest.approx((ideal.y_high, ideal.y_low), abs=1e-4)
+    assert fit.a0 == pytest.approx(start.a0, rel=1e-3)
+    assert fit.r_out == pytest.approx(start.r_out, rel=1e-3)
+    assert fit.v_offset == pytest.approx(start.v_offset, abs=1e-6)
+    assert (fit.y_high, fit.y_low) == pytest.approx((start.y_high, start.y_low), abs=1e-4)
     assert record.unseen.worst < 0.01 and record.unseen.rms < 0.002
 
 
@@ -145,4 +145,4 @@ def test_read_energy_is_supply_power_times_time() -> None:
 
 def test_covers_tells_the_calibrated_range() -> None:
     i = torch.tensor([0.0, 1.4, 1.6, -1.6]) * P.i_max
-    assert twin(P).covers(i).tolist() == [True, True, False, False]
+    assert Tia.from_record(P, load("tia")).covers(i).tolist() == [True, True, False, False]
