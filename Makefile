@@ -32,6 +32,7 @@ bench: setup
 
 calibrate: setup
 	@$(PYTHON) -m studies.cli calibrate --all
+	@$(PYTHON) -m studies.cli circuits --docs docs/circuits.md
 
 clean:
 	rm -rf .venv runs *.egg-info

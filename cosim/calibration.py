@@ -27,12 +27,43 @@ class Residual:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How the parameters of a fit vary from sample to sample of a Monte Carlo run.
+
+    `names` are the parameters in the order of `mean` and of both axes of `covariance`, in SI units; `vary` says what was
+    drawn and how, `seed` from which numbers; `failed` of the `samples` have no fit. `worst` is the worst error of any
+    sample's twin on the unseen stimulus, over full swing.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    samples: int
+    failed: int
+    seed: int
+    vary: Mapping[str, str]
+    worst: float
+
+    def std(self) -> dict[str, float]:
+        """Standard deviation of each parameter."""
+        return dict(zip(self.names, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+
+    @staticmethod
+    def from_data(data: Mapping[str, Any]) -> "Spread":
+        """The spread that JSON has made lists of."""
+        covariance = tuple(tuple(row) for row in data["covariance"])
+        names, mean = tuple(data["names"]), tuple(data["mean"])
+        return Spread(**{**data, "names": names, "mean": mean, "covariance": covariance})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One calibration of one circuit.
 
     `params` are the circuit's parameters, `fit` the twin's; `digest` and `analysis` identify what `engine` simulated;
     `bench` is the residual of the fit, `unseen` that on a second stimulus the fit never saw; `domain` gives, for each
-    named quantity, the range inside which the residuals hold; `extra` holds further measured results in SI units.
+    named quantity, the range inside which the residuals hold; `extra` holds further measured results in SI units,
+    `spread` what a Monte Carlo run found, if there was one.
     """
 
     circuit: str
@@ -45,10 +76,14 @@ class Record:
     unseen: Residual
     domain: Mapping[str, tuple[float, float]]
     extra: Mapping[str, float] = field(default_factory=dict)
+    spread: Spread | None = None
 
     def to_json(self) -> str:
         """Stable, readable JSON: the same record gives the same bytes."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        data = asdict(self)
+        if self.spread is None:
+            del data["spread"]
+        return json.dumps(data, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
     @staticmethod
     def from_json(text: str) -> "Record":
@@ -57,7 +92,8 @@ class Record:
             data: dict[str, Any] = json.loads(text)
             residuals = {name: Residual(**data.pop(name)) for name in ("bench", "unseen")}
             domain = {name: (float(low), float(high)) for name, (low, high) in data.pop("domain").items()}
-            return Record(**residuals, domain=domain, **data)
+            spread = Spread.from_data(data.pop("spread")) if "spread" in data else None
+            return Record(**residuals, domain=domain, spread=spread, **data)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ValueError(f"not a calibration record: {error}") from None
 

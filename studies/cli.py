@@ -10,6 +10,7 @@ from cosim.cli import Engine, Json, Set, app, choose, clear_errors, console
 from cosim.engines import ENGINES
 from cosim.settings import with_settings
 from studies import STUDIES
+from studies import circuits as library
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a run, as given to `memspice study --folder`.")]
 
@@ -64,6 +65,27 @@ def report(run: Folder) -> None:
     with clear_errors():
         chosen = choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
         console.print(f"report: {chosen.report(run).resolve()}", soft_wrap=True)
+
+
+@app.command()
+def circuits(
+    report: Annotated[Path | None, typer.Option(help="HTML page to write, with circuit and twin overlaid.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Table and drawings to write as Markdown.")] = None,
+    engine: Engine = "ngspice",
+) -> None:
+    """Write what the library's circuits are, how good their twins are and what they take.
+
+    Example: memspice circuits --report circuits.html
+    """
+    with clear_errors():
+        if report is None and docs is None:
+            raise ValueError("name what to write: --report FILE.html or --docs FILE.md")
+        if docs is not None:
+            docs.write_text(library.markdown())
+            console.print(f"wrote {docs}", soft_wrap=True)
+        if report is not None:
+            path = library.report(report, choose("engine", ENGINES, engine)(), console.print)
+            console.print(f"report: {path.resolve()}", soft_wrap=True)
 
 
 def main() -> None:

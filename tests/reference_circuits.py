@@ -5,7 +5,7 @@ axis the engine has chosen.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -245,6 +245,15 @@ INPUT_NOISE = Reference(
     reason="as the output noise: divided by the gain, it is white",
 )
 
+HOT_NOISE = Reference(
+    netlist=NOISE.netlist,
+    analysis=replace(NOISE.analysis, options=Options(temp=T_NOMINAL - 273.15 + 100.0)),
+    probe="inoise_spectrum",
+    solve=lambda f: np.full_like(f, np.sqrt(4 * BOLTZMANN * (T_NOMINAL + 100.0) * R_)),
+    tolerance=2.5e-15,
+    reason="as the input noise; 100 K more are 0.6 nV/√Hz",
+)
+
 REFERENCES = {
     "divider": DIVIDER,
     "source current": SOURCE_CURRENT,
@@ -262,4 +271,5 @@ REFERENCES = {
     "RC in frequency": RC_AC,
     "thermal noise": NOISE,
     "input noise": INPUT_NOISE,
+    "noise at 127 °C": HOT_NOISE,
 }

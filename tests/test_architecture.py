@@ -22,7 +22,7 @@ INSIDE_COSIM = [
     {"runs", "calibration", "cosimulation", "doctor", "plots", "pictures", "external"},
     {"twins"},
     {"circuits", "hardware", "sweeps"},
-    {"layers"},
+    {"layers", "spread", "mismatch"},
     {"controls"},
     {"convert"},
     {"conductances", "exchange"},

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cosim import calibration
 from cosim.circuits import CIRCUITS, Circuit
-from cosim.cli import external
+from cosim.cli import external, monte_carlo
 from cosim.cli.app import Engine, Json, Set, app, choose, clear_errors, console
 from cosim.engines import ENGINES, Analysis, Dc, Op
 from cosim.hardware import TAOX_40NM
@@ -163,6 +163,10 @@ def calibrate(
     flavour: external.Flavour = "ngspice",
     without: external.Without = "",
     part: external.Part = None,
+    samples: monte_carlo.Samples = 0,
+    mismatch: monte_carlo.Mismatches = "",
+    corner: monte_carlo.Corner = "",
+    seed: Annotated[int, typer.Option(help="Seed of the Monte Carlo run.")] = 0,
 ) -> None:
     """Fit the twin of a circuit to what a simulator says of its bench, and write the record.
 
@@ -171,25 +175,28 @@ def calibrate(
 
     Example: memspice calibrate lif -s c=2e-12 -o my_lif.json
 
+    Example: memspice calibrate lif --monte-carlo 200 --corner temp=85 -o lif_hot.json
+
     Example: memspice calibrate lif --external n.cir --map m=in,out=spike,vdd=vcc -o my.json
     """
     with clear_errors():
         chosen = list(CIRCUITS) if every else names or []
-        if not chosen or (output and len(chosen) > 1) or ((settings or file) and output is None):
+        if not chosen or (output and len(chosen) > 1) or ((settings or file or corner) and output is None):
             raise ValueError(
-                "name one circuit (or --all); with --set or --external, also --output FILE for the new record"
+                "name one circuit (or --all); with --set, --corner or --external, also --output FILE for the new record"
             )
         simulator = choose("engine", ENGINES, engine)()
         table = Table("circuit", "bench worst", "unseen worst", "unseen rms", "fit")
         for name in chosen:
             circuit: Circuit = choose("circuit", CIRCUITS, name)
-            params = with_settings(circuit.params, settings or [])
+            supply, temp = monte_carlo.corner(corner)
+            params = with_settings(circuit.params, [*(settings or []), *supply])
             if file is not None:
                 simulator = external.substitute(
                     simulator, circuit, params, file, name=subckt, ports=ports, ties=ties, parameters=param,
                     flavour=flavour, without=without, part=part,
                 )  # fmt: skip
-            record = circuit.calibrate(params, simulator)
+            record = monte_carlo.calibrated(name, circuit, params, simulator, samples, mismatch, temp, seed)
             path = calibration.save(record, output)
             fit = ", ".join(f"{key}={value:.4g}" for key, value in record.fit.items())
             errors = (record.bench.worst, record.unseen.worst, record.unseen.rms)

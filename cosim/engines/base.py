@@ -2,19 +2,25 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated
 
 from cosim.waveforms import Waveforms
-from devicemodels.units import POSITIVE, Count, Hertz, One, Second, Siemens, validate
+from devicemodels.units import POSITIVE, Celsius, Count, Hertz, One, Range, Second, Siemens, validate
 from netlists.spice import Netlist
+
+ABOVE_ABSOLUTE_ZERO = Range("above -273.15", low=-273.15, open_low=True)
+ROOM: Celsius = 27.0
+"""SPICE's own temperature."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Solver options that every engine understands; the defaults are SPICE's own, except `gmin`.
 
-    gmin is 1e-15 S here: the usual 1e-12 S is one ten-millionth of a 10 µS cell and spoils exact comparisons.
+    gmin is 1e-15 S here: the usual 1e-12 S is one ten-millionth of a 10 µS cell and spoils exact comparisons. `temp` is
+    what the simulator's own models, Verilog-A's $temperature and thermal noise see. It is named in `repr`, and with that
+    in records and in the cache, where it is not the usual one.
     """
 
     reltol: Annotated[One, POSITIVE] = 1e-3
@@ -22,6 +28,11 @@ class Options:
     vntol: Annotated[One, POSITIVE] = 1e-6
     gmin: Annotated[Siemens, POSITIVE] = 1e-15
     method: str = "trap"
+    temp: Annotated[Celsius, ABOVE_ABSOLUTE_ZERO] = ROOM
+
+    def __repr__(self) -> str:
+        shown = [f for f in fields(self) if f.name != "temp" or self.temp != ROOM]
+        return f"Options({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     def __post_init__(self) -> None:
         validate(self)

@@ -101,7 +101,7 @@ def _wave(wave: spice.Stimulus) -> str:
 
 def _control(netlist: Netlist, analysis: Analysis) -> list[str]:
     o = analysis.options
-    values = {"reltol": o.reltol, "abstol": o.abstol, "vntol": o.vntol, "gmin": o.gmin}
+    values = {"reltol": o.reltol, "abstol": o.abstol, "vntol": o.vntol, "gmin": o.gmin, "temp": o.temp}
     options = " ".join(f"{name}={number(value)}" for name, value in values.items())
     save = [] if isinstance(analysis, Noise) else ["save " + " ".join(_save(probe) for probe in netlist.probes)]
     method = f'tran_method="{METHODS[o.method]}"'

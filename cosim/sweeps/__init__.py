@@ -9,6 +9,6 @@ plot        pictures of a Dataset, by parameter
 from cosim.sweeps.measures import Measure
 from cosim.sweeps.plot import plot
 from cosim.sweeps.sweep import save, sweep
-from cosim.sweeps.variation import Lognormal, Normal, Uniform, Variation, generator
+from cosim.sweeps.variation import Lognormal, Normal, Shift, Uniform, Variation, generator
 
-__all__ = ["Lognormal", "Measure", "Normal", "Uniform", "Variation", "generator", "plot", "save", "sweep"]
+__all__ = ["Lognormal", "Measure", "Normal", "Shift", "Uniform", "Variation", "generator", "plot", "save", "sweep"]

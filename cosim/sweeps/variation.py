@@ -17,8 +17,12 @@ class Normal:
     def __post_init__(self) -> None:
         validate(self)
 
+    def at(self, nominal: float, z: float) -> float:
+        """The value for one z."""
+        return nominal * (1 + self.sigma * z)
+
     def draw(self, nominal: float, rng: np.random.Generator) -> float:
-        return nominal * (1 + self.sigma * rng.standard_normal())
+        return self.at(nominal, rng.standard_normal())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +34,29 @@ class Lognormal:
     def __post_init__(self) -> None:
         validate(self)
 
+    def at(self, nominal: float, z: float) -> float:
+        """The value for one z."""
+        return nominal * float(np.exp(self.sigma * z))
+
     def draw(self, nominal: float, rng: np.random.Generator) -> float:
-        return nominal * float(np.exp(self.sigma * rng.standard_normal()))
+        return self.at(nominal, rng.standard_normal())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """nominal + sigma·z, z from the standard normal distribution: sigma has the unit of the parameter."""
+
+    sigma: Annotated[One, POSITIVE]
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+    def at(self, nominal: float, z: float) -> float:
+        """The value for one z."""
+        return nominal + self.sigma * z
+
+    def draw(self, nominal: float, rng: np.random.Generator) -> float:
+        return self.at(nominal, rng.standard_normal())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +72,7 @@ class Uniform:
         return nominal * (1 + self.width * (2 * rng.random() - 1))
 
 
-Variation = Normal | Lognormal | Uniform
+Variation = Normal | Lognormal | Shift | Uniform
 
 
 def generator(seed: int, sample: int) -> np.random.Generator:

@@ -1,14 +1,16 @@
 """What all twins have: parameters, a fit and the domain of its calibration; and how twin and circuit are laid over."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from cosim.calibration import Record, Residual
+from cosim.calibration import Record, Residual, Spread
 from cosim.waveforms import Waveforms
 from devicemodels.units import Joule, Second, Volt
 
@@ -27,16 +29,60 @@ class Twin(nn.Module, Generic[P, F]):
     def __init__(self, p: P, fit: F, domain: Mapping[str, tuple[float, float]] | None = None) -> None:
         super().__init__()
         self.p, self.fit, self.domain = p, fit, dict(domain or {})
+        self.spread: Spread | None = None
 
     @classmethod
     def from_record(cls, p: P, record: Record) -> Self:
         """The twin of p that a calibration record describes."""
-        return cls(p, cls.FIT(**record.fit), record.domain)
+        twin = cls(p, cls.FIT(**record.fit), record.domain)
+        twin.spread = record.spread
+        return twin
+
+    def draw(self, generator: torch.Generator, n: int, dtype: torch.dtype = torch.float64) -> Self:
+        """n instances of this twin as one: every value of its fit is a tensor [n], drawn from the record's spread.
+
+        They are normal with the covariance of the spread, around this twin's own fit; an instance that no fit can be,
+        as one with a negative time constant, is drawn again. Inputs have n as their last axis, or first where time is
+        the last. Raises ValueError when the record has no spread, or too wide a one.
+        """
+        if self.spread is None:
+            raise ValueError(f"{type(self).__name__} has no spread to draw from; run: memspice calibrate --monte-carlo")
+        fit = copy.copy(self.fit)
+        for name, values in _drawn(self.fit, self.spread, generator, n).items():
+            object.__setattr__(fit, name, values.to(dtype))  # the fit's own checks are for single numbers
+        twin = copy.copy(self)
+        twin.fit = fit
+        return twin
 
     def covers(self, x: Float[Tensor, "*batch"]) -> Bool[Tensor, "*batch"]:
         """Which inputs are inside the range the calibration saw; everything when there is no calibration."""
         low, high = self.domain.get(self.INPUT, (-np.inf, np.inf))
         return (x >= low) & (x <= high)
+
+
+def _drawn(fit: Any, spread: Spread, generator: torch.Generator, n: int) -> dict[str, Float[Tensor, " n"]]:
+    """n values of each parameter of a fit."""
+    centre = torch.tensor([getattr(fit, name) for name in spread.names], dtype=torch.float64)
+    covariance = torch.tensor(spread.covariance, dtype=torch.float64)
+    std = covariance.diagonal().clamp(min=0).sqrt()
+    unit = torch.where(std > 0, std, 1.0)  # parameters differ by many orders of magnitude: work with correlations
+    values, vectors = torch.linalg.eigh(covariance / unit / unit[:, None])
+    root = unit[:, None] * vectors * values.clamp(min=0).sqrt()
+    kept: list[Tensor] = []
+    for _ in range(100):
+        rows = centre + torch.randn(n, len(centre), generator=generator, dtype=torch.float64) @ root.T
+        kept += [row for row in rows if _is_fit(type(fit), spread.names, row)]
+        if len(kept) >= n:
+            return dict(zip(spread.names, torch.stack(kept[:n]).T, strict=True))
+    raise ValueError(f"the spread is too wide: nearly no instance is a valid {type(fit).__name__}")
+
+
+def _is_fit(kind: type, names: tuple[str, ...], row: Tensor) -> bool:
+    try:
+        kind(**dict(zip(names, row.tolist(), strict=True)))
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ def flow(
 
     The flow of one variable under a constant input is monotone, so it visits each of its three regions at most once.
     """
-    k, leak, low, high = w.new_tensor([fit.gain / tau, fit.leak, fit.v_low, fit.v_high])
+    values = (fit.gain / tau, fit.leak, fit.v_low, fit.v_high)
+    k, leak, low, high = (torch.as_tensor(value, dtype=w.dtype, device=w.device) for value in values)
     drive = -k * (u - fit.v_offset)
     for _ in range(3):
         y = w.clamp(low, high)

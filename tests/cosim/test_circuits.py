@@ -51,6 +51,12 @@ def test_twins_meet_the_aim_of_one_percent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
+def test_record_holds_the_energy_of_an_operation(name: str) -> None:
+    energies = {key: value for key, value in load(name).extra.items() if key.startswith("energy_per_")}
+    assert energies and all(0 < energy < float("inf") for energy in energies.values())
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
 def test_gradient_of_the_response_is_finite(name: str) -> None:
     circuit = CIRCUITS[name]
     twin = circuit.twin(circuit.params, load(name))

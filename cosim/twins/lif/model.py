@@ -227,7 +227,8 @@ class Lif(Twin[LifParams, LifFit]):
 
     def initial(self, like: Float[Tensor, "*batch"]) -> LifState:
         """At rest at v_reset, one neuron per element of `like`."""
-        return LifState(torch.full_like(like, self.fit.v_reset), torch.zeros_like(like))
+        hold = torch.zeros_like(like)
+        return LifState(hold + self.fit.v_reset, hold)
 
     def retention(self, dt: Second) -> One:
         """Share of the membrane's voltage that is left after dt (s): the papers' discrete form."""
