@@ -30,9 +30,9 @@ class Residual:
 class Spread:
     """How the parameters of a fit vary from sample to sample of a Monte Carlo run.
 
-    `names` are the parameters in the order of `mean` and of both axes of `covariance`, in SI units; `vary` says what was
-    drawn and how, `seed` from which numbers; `failed` of the `samples` have no fit. `worst` is the worst error of any
-    sample's twin on the unseen stimulus, over full swing.
+    `names` are the parameters in the order of `mean` and of both axes of `covariance`, in SI units; `vary` says what
+    was drawn and how, `seed` from which numbers; `failed` of the `samples` have no fit. `worst` is the worst error of
+    any sample's twin on the unseen stimulus, over full swing.
     """
 
     names: tuple[str, ...]

@@ -78,7 +78,9 @@ def _spread(record: Record) -> str:
     std = record.spread.std()
     relative = {k: s / abs(record.fit[k]) for k, s in std.items() if record.fit[k] and "offset" not in k}
     most = sorted((k for k in relative if k != "start"), key=relative.__getitem__, reverse=True)[:2]
-    parts = [f"{k} {100 * relative[k]:.2g} %" for k in most] + [f"{k} {s:.2g} V" for k, s in std.items() if "offset" in k]
+    parts = [f"{k} {100 * relative[k]:.2g} %" for k in most] + [
+        f"{k} {s:.2g} V" for k, s in std.items() if "offset" in k
+    ]
     return ", ".join(parts) + f" ({record.spread.samples - record.spread.failed} samples)"
 
 

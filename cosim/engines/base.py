@@ -18,9 +18,10 @@ ROOM: Celsius = 27.0
 class Options:
     """Solver options that every engine understands; the defaults are SPICE's own, except `gmin`.
 
-    gmin is 1e-15 S here: the usual 1e-12 S is one ten-millionth of a 10 µS cell and spoils exact comparisons. `temp` is
-    what the simulator's own models, Verilog-A's $temperature and thermal noise see. It is named in `repr`, and with that
-    in records and in the cache, where it is not the usual one.
+    gmin is 1e-15 S here: the usual 1e-12 S is one ten-millionth of a 10 µS cell and spoils exact comparisons.
+
+    `temp` is what the simulator's own models, $temperature of Verilog-A and thermal noise see. `repr`, and with it
+    records and the cache, names it where it is not the usual one.
     """
 
     reltol: Annotated[One, POSITIVE] = 1e-3

@@ -50,4 +50,4 @@ def test_page_has_a_section_and_a_figure_per_circuit(
 def test_figure_shows_the_difference() -> None:
     x = np.linspace(0, 1, 200)
     panels = circuits.figure(Overlay(x, x, 2 * x, 2 * x + 0.1), "line").axes
-    np.testing.assert_allclose(panels[2].lines[0].get_ydata(), 0.1, atol=1e-12)
+    np.testing.assert_allclose(np.array(panels[2].lines[0].get_ydata(), dtype=float), 0.1, atol=1e-12)
