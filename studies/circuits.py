@@ -32,8 +32,8 @@ Made by `memspice circuits --docs docs/circuits.md` from the records of `make ca
 Errors are those of the twin on a second stimulus that its fit never saw, over the full swing of the output; those of
 neurons are errors of the intervals between spikes, over the interval itself. The aims are {100 * AIM_WORST:g} % worst
 and {100 * AIM_RMS:g} % rms for every circuit. Energies are integrated over simulated waveforms, from the supplies and
-the inputs, for the default parameters. The spread is the relative standard deviation of the two most variable
-parameters of the fit in a Monte Carlo run with the mismatch that the record names (offsets in V).
+the inputs, for the default parameters. The spread is the standard deviation of the most variable parameters
+of the fit in a Monte Carlo run with the mismatch that the record names: relative, and of the voltages in V.
 `memspice circuits --report circuits.html` draws circuit and twin over each other.
 
 """
@@ -76,11 +76,10 @@ def _spread(record: Record) -> str:
     if record.spread is None:
         return ""
     std = record.spread.std()
-    relative = {k: s / abs(record.fit[k]) for k, s in std.items() if record.fit[k] and "offset" not in k}
-    most = sorted((k for k in relative if k != "start"), key=relative.__getitem__, reverse=True)[:2]
-    parts = [f"{k} {100 * relative[k]:.2g} %" for k in most] + [
-        f"{k} {s:.2g} V" for k, s in std.items() if "offset" in k
-    ]
+    volts = {k: s for k, s in std.items() if k.startswith("v_") or k in ("start", "offset")}
+    relative = {k: s / abs(record.fit[k]) for k, s in std.items() if k not in volts and record.fit[k]}
+    parts = [f"{k} {100 * relative[k]:.2g} %" for k in sorted(relative, key=relative.__getitem__, reverse=True)[:3]]
+    parts += [f"{k} {volts[k]:.2g} V" for k in sorted(volts, key=volts.__getitem__, reverse=True)[:1]]
     return ", ".join(parts) + f" ({record.spread.samples - record.spread.failed} samples)"
 
 
@@ -122,7 +121,8 @@ def report(path: Path, engine: Engine, say: Callable[[str], object]) -> Path:
         record = load(name)
         chart = figure(circuit.overlay(circuit.params, engine, record), name)
         worst, rms = record.unseen.worst, record.unseen.rms
-        caption = f"Unseen stimulus, circuit and twin: worst {100 * worst:.2g} %, rms {100 * rms:.2g} % of full swing."
+        caption = f"Unseen stimulus, circuit and twin: error worst {100 * worst:.2g} %, rms {100 * rms:.2g} %"
+        caption += " of full swing, of a neuron over its intervals; what its membrane does in a spike is not judged."
         body = paragraph(title(circuit)) + f"<pre>{_escaped(drawing(circuit))}</pre>" + picture(chart, caption)
         values = [(key.replace("_", " "), f"{value:.4g}") for key, value in energies(record).items()]
         sections.append(Section(name, body + table(("energy per", "J"), values)))
