@@ -129,10 +129,10 @@ class Spiking(nn.Module):
         super().__init__()
         weight = 0.5 + torch.rand(3, 4, generator=torch.Generator().manual_seed(1))
         self.layer = OverTime(AnalogLinear(4, 3, SMALL, bias=False, mapping=WeightMapping(weight, SMALL)))
-        self.lif = LifLayer(CircuitNeuron(conductance=0.5e-6, step=2e-6), fidelity="twin")
+        self.lif = LifLayer(CircuitNeuron(conductance=0.5e-6, step=0.5e-6), fidelity="twin")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.lif(self.layer(x.expand(12, *x.shape))).sum(0)
+        return self.lif(self.layer(x.expand(40, *x.shape))).sum(0)
 
 
 def test_spiking_neurons_are_certified_as_circuits(ngspice):
