@@ -15,7 +15,7 @@ class Counts:
     vectors: int = 0
     """Input vectors: samples, times positions of a convolution or steps of a recurrent layer."""
     reads: int = 0
-    """Reads of the whole array one after the other: vectors, times bits of each sign where they are applied serially."""
+    """Reads of the whole array one after the other: vectors, times bits of each sign where those are applied so."""
     macs: int = 0
     """Products of an input and a weight."""
     inputs: int = 0
