@@ -49,8 +49,8 @@ class Budget:
         return self.everything.accuracy - sum(loss.accuracy for loss in self.alone.values())
 
     def to_json(self) -> str:
-        """Stable, readable JSON."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True, allow_nan=False) + "\n"
+        """Stable, readable JSON; effects in the order of the signal chain."""
+        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     @staticmethod
     def from_json(text: str) -> "Budget":

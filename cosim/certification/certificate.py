@@ -169,7 +169,7 @@ class Certificate:
         lines += [f"domain             {one}" for one in self.domains]
         allowed = "" if self.seconds_allowed is None else f", {self.seconds_allowed:g} s allowed"
         times = (
-            f"{self.seconds_engine:.1f} s in {self.engine}, {self.seconds_reference:.2f} s {self.reference}{allowed}"
+            f"{self.seconds_engine:.1f} s in {self.engine}, {self.seconds_reference:.2f} s {self.reference}"
         )
         verdict = "holds" if self.holds else "DOES NOT HOLD"
         return [
