@@ -168,9 +168,7 @@ class Certificate:
             lines.append(f"difference         {self.difference}")
         lines += [f"domain             {one}" for one in self.domains]
         allowed = "" if self.seconds_allowed is None else f", {self.seconds_allowed:g} s allowed"
-        times = (
-            f"{self.seconds_engine:.1f} s in {self.engine}, {self.seconds_reference:.2f} s {self.reference}"
-        )
+        times = f"{self.seconds_engine:.1f} s in {self.engine}, {self.seconds_reference:.2f} s {self.reference}"
         verdict = "holds" if self.holds else "DOES NOT HOLD"
         return [
             *lines,
