@@ -121,6 +121,10 @@ def analysis(p: SimilarityParams) -> Tran:
     return _transient(p, len(_queries(p)))
 
 
+NUDGE: Volt = 1e-4
+"""Offset that shows what the noise gain of every word makes of one, far from all limits."""
+
+
 def calibrate(p: SimilarityParams, engine: Engine) -> Record:
     """Gain and offset by least squares; energies from the waveforms of the bench."""
     waves, queries = engine.run(bench(p), analysis(p)), _queries(p)
@@ -128,8 +132,8 @@ def calibrate(p: SimilarityParams, engine: Engine) -> Record:
     perfect = SimilarityFit(gain=1.0, v_offset=0.0)
     # Outputs are linear in gain and offset: what each makes of them.
     product = _outputs(Similarity(p, perfect), queries, cells)
-    noise_gain = 1 + p.tia.r_f * cells.sum(0)
-    basis = np.column_stack([product.ravel(), np.tile(noise_gain, len(queries))])
+    offset = (_outputs(Similarity(p, SimilarityFit(v_offset=NUDGE)), queries, cells) - product) / NUDGE
+    basis = np.column_stack([product.ravel(), offset.ravel()])
     gain, v_offset = np.linalg.lstsq(basis, measured.ravel(), rcond=None)[0].tolist()
     fit = SimilarityFit(gain=gain, v_offset=v_offset)
     twin = Similarity(p, fit, {"query": (-1.0, 1.0), "sum": (-p.largest, p.largest)})

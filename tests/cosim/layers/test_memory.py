@@ -114,8 +114,8 @@ def test_bad_keys_and_labels_are_refused():
 
 
 def test_the_twin_of_a_ternary_cam_finds_the_word_with_fewest_mismatches():
-    p = replace(TcamParams(), cells=40)
-    store = memory(normal(6, 40), ternary=True, matcher=TcamMatcher(Tcam.from_record(p, load("tcam"))))
+    twin = Tcam.from_record(replace(TcamParams(), cells=40), load("tcam"))
+    store = memory(normal(6, 40), ternary=True, matcher=TcamMatcher(twin))
     keys, x = ternarise(normal(6, 40)), ternarise(normal(6, 40) + 0.5 * normal(6, 40, seed=2))
     wrong = ((x[:, None] * keys[None]) < 0).sum(-1)
     similarity = store(x)
@@ -124,7 +124,8 @@ def test_the_twin_of_a_ternary_cam_finds_the_word_with_fewest_mismatches():
         fewer = counted[:, None] + 2 <= counted[None]
         assert (mine[:, None] > mine[None])[fewer].all() and fewer.any()
     assert store.search(keys).entry.tolist() == list(range(6))
-    assert ((similarity > 0) & (similarity < 1.2)).all()
+    # Cells that are masked or don't care hold the line up: at most it stays where it was precharged to.
+    assert ((similarity > 0) & (similarity < twin.p.v_pre / twin.levels(0))).all()
 
 
 def test_a_ternary_cam_refuses_keys_that_are_not_ternary():
@@ -137,8 +138,8 @@ def test_a_ternary_cam_refuses_keys_that_are_not_ternary():
 def test_the_twin_of_the_current_sum_gives_the_similarity_of_the_array(metric):
     keys, x = normal(5, 10), normal(4, 10, seed=1)
     twin = Similarity.from_record(SimilarityParams(), load("similarity"))
-    found = memory(keys, matcher=SimilarityMatcher(twin, metric), metric=metric)(x)
-    wanted = memory(keys, metric=metric)(x)
+    found = memory(keys, matcher=SimilarityMatcher(twin, metric), metric=metric)(x).detach()
+    wanted = memory(keys, metric=metric)(x).detach()
     # Lines of 2 Ω take at most 2 (5²/2 + 20²/2) 50 µS = 2 % of the largest sum, and less of sparse ones.
     assert (
         0
