@@ -19,7 +19,7 @@ from cosim.runs.entries import CorruptEntry, decode, encode
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every key; to be raised when the decks of the engines change in a way that changes answers."""
 SUFFIX, PARTIAL = ".run", ".part"
 ABANDONED = 3600.0
