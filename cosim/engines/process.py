@@ -21,7 +21,10 @@ from typing import Any
 
 from cosim.engines.base import Limits, SimulationError
 
-LIMITED = 'ulimit -c 0; ulimit -f "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; ulimit -v "$3" 2>/dev/null; shift 3; exec "$@"'
+LIMITED = (
+    'ulimit -c 0; ulimit -f "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; '
+    'ulimit -v "$3" 2>/dev/null; shift 3; exec "$@"'
+)
 BLOCK = 512
 DISK = "is the disk of the temporary folder full? TMPDIR chooses another one"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cosim.engines.base import Ac, Analysis, Dc, Noise, Op, SimulationError, SuspectError, Tran
+from cosim.engines.base import Ac, Analysis, Dc, Noise, Op, SuspectError, Tran
 from cosim.engines.process import Ended
 from cosim.engines.topology import floating_nodes
 from cosim.waveforms import Waveforms

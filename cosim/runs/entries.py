@@ -4,7 +4,7 @@
     0       8       MAGIC
     8       32      SHA-256 of everything after it
     40      8       length of the header, little-endian
-    48      n       header: {"key": ..., "axis_name", "suspicions", "tried", "log", "arrays": [[name, dtype, length], ...]}
+    48      n       header: {"key", "axis_name", "suspicions", "tried", "log", "arrays": [[name, dtype, length], ...]}
     48 + n  ...     the arrays, little-endian, the axis first
 
 Nothing in it is executed when it is read.
