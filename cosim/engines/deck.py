@@ -1,11 +1,12 @@
 """The ngspice deck of a netlist and an analysis."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from cosim.engines.base import Ac, Analysis, Dc, HelpedOptions, Noise, Op, Options, Tran
+from cosim.engines.base import Ac, Analysis, Dc, HelpedOptions, Noise, Op, Options, SimulationError, Tran
 from cosim.engines.inventory import statements
 from netlists.spice import Netlist, number
 
@@ -15,6 +16,9 @@ START = {
     "100 gmin steps": "gminsteps=100 itl1=500",
 }
 """ngspice's options for each way of `HelpedOptions.start`."""
+
+COMMANDS = re.compile(r"^[ \t]*(?:\*#.*|\.(?:control|endc|inc\w*|lib|exec\w*)\b.*)$", re.IGNORECASE | re.MULTILINE)
+"""Lines that no circuit needs and that reach the shell or files of the user."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,19 @@ def options_card(options: Options, *, klu: bool) -> str:
 
 
 def deck(netlist: Netlist, analysis: Analysis, osdi: Sequence[Path]) -> Deck:
-    """The whole deck: KLU except for noise, only the probes are saved, and the inventory for `trust` is printed."""
+    """The whole deck: KLU except for noise, only the probes are saved, and the inventory for `trust` is printed.
+
+    Raises SimulationError for a netlist with commands or included files.
+    """
     control = [".control", *(f"pre_osdi {path}" for path in osdi), "set num_threads=1", "inventory", ".endc"]
     save = [] if isinstance(analysis, Noise) else [".save " + " ".join(netlist.probes)]
     solver = options_card(analysis.options, klu=uses_klu(analysis))
     circuit = netlist.text()
+    if found := COMMANDS.search(circuit):
+        raise SimulationError(
+            f"the netlist contains {found[0].strip()!r}, with which ngspice runs commands or reads files",
+            deck=circuit,
+            hint="leave it out; put the content of included files into the netlist (netlists.external does)",
+        )
     text = circuit + "\n".join([*control, solver, *save, card(analysis), ".end", ""])
     return Deck(text, statements(text), netlist.digest_of(circuit))

@@ -90,7 +90,8 @@ def check(ended: Ended, deck: decks.Deck, netlist: Netlist, analysis: Analysis, 
         raise ended.error(f"ngspice ended with exit code {ended.code}")
     expected, counted = inventory.device_count(deck.statements), inventory.counted(ended.log)
     if expected is not None and counted != expected:
-        raise ended.error(f"ngspice read {counted} devices of {expected}", "the deck is in this error's .deck")
+        hint = DISK if counted is None else "the deck is in this error's .deck"
+        raise ended.error(f"ngspice read {counted} devices of {expected}", hint)
     if decks.uses_klu(analysis) and "Using KLU" not in ended.log:
         raise ended.error("ngspice did not use KLU", INSTALL)
 

@@ -7,6 +7,7 @@ of it or nothing. Any number of processes may share a folder.
 import hashlib
 import json
 import os
+import struct
 import time
 import warnings
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ class Cache:
             return None
         try:
             waves = decode(data, key, job[1])
-        except (CorruptEntry, ValueError, KeyError, TypeError) as error:
+        except (CorruptEntry, ValueError, KeyError, TypeError, IndexError, RecursionError, struct.error) as error:
             warnings.warn(f"cache entry {path} is corrupt ({error}); simulating again", CacheWarning, stacklevel=2)
             _remove(path)
             return None

@@ -61,7 +61,7 @@ BAD: dict[str, Case] = {
     "node behind a capacitor": ((C("9", "b", "c", 1e-9),), {}, Op(), "suspect", "no dc path"),
     "circuit without ground": ((V("9", "c", "d", 1.0), R("9", "c", "d", 1e3)), {}, Op(), "suspect", "no dc path"),
     "run without end": ((), {}, Tran(stop=1e6, max_step=1e-9), "failed", "did not finish"),
-    "Verilog-A that does not compile": ((), {"veriloga": (VerilogA("memspice_bad", "module memspice_bad(p; endmodule"),)},
+    "Verilog-A that does not compile": ((), {"veriloga": (VerilogA("memspice_bad", "module memspice_bad(p;"),)},
                                         Op(), "failed", "does not compile"),
 }  # fmt: skip
 
