@@ -26,6 +26,7 @@ bench: setup
 	@$(PYTHON) -m tests.bench.runs --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.tcam --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.line_training --short 30 --steps 300 | tee $(BENCH)/line_training.md
+	@$(PYTHON) -m tests.bench.training --steps 200 | tee $(BENCH)/training.md
 	@$(PYTHON) -m tests.bench.lif | tee $(BENCH)/lif.md
 	@$(PYTHON) -m tests.bench.lif_spikes | tee $(BENCH)/lif_spikes.md
 

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim import hardware
     from cosim.certification import Certificate, certify
-    from cosim.convert import (
-        analog_summary,
+    from cosim.controls import (
         calibrate_ranges,
-        convert_to_analog,
-        convert_to_digital,
+        clip_weights,
+        compensate_drift,
+        learn_ranges,
         program,
         set_fidelity,
         set_frame,
+        set_time,
+        set_training_noise,
     )
+    from cosim.convert import analog_summary, convert_to_analog, convert_to_digital
     from cosim.cosimulation import STOP, cosimulate, replay
     from cosim.runs import Cache, run_each, run_many
     from cosim.sweeps import sweep
@@ -26,16 +29,21 @@ __all__ = [
     "analog_summary",
     "calibrate_ranges",
     "certify",
+    "clip_weights",
+    "compensate_drift",
     "convert_to_analog",
     "convert_to_digital",
     "cosimulate",
     "hardware",
+    "learn_ranges",
     "program",
     "replay",
     "run_each",
     "run_many",
     "set_fidelity",
     "set_frame",
+    "set_time",
+    "set_training_noise",
     "sweep",
 ]
 
@@ -43,17 +51,20 @@ __all__ = [
 _HOME = {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
 _HOME |= dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
 _HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
+_HOME |= dict.fromkeys(("analog_summary", "convert_to_analog", "convert_to_digital"), "convert")
 _HOME |= dict.fromkeys(
     (
-        "analog_summary",
         "calibrate_ranges",
-        "convert_to_analog",
-        "convert_to_digital",
+        "clip_weights",
+        "compensate_drift",
+        "learn_ranges",
         "program",
         "set_fidelity",
         "set_frame",
+        "set_time",
+        "set_training_noise",
     ),
-    "convert",
+    "controls",
 )
 
 

@@ -14,15 +14,32 @@ import netlists.encoder
 import netlists.integrator
 import netlists.lif
 import netlists.multiplier
+import netlists.ode_loop
 import netlists.opamp
 import netlists.opamp_cmos
+import netlists.relu
 import netlists.shift_add
 import netlists.tcam
 import netlists.tia
 import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import adc, comparator, dac, encoder, integrator, lif, multiplier, opamp, shift_add, tcam, tia, wta
+from cosim.twins import (
+    adc,
+    comparator,
+    dac,
+    encoder,
+    integrator,
+    lif,
+    multiplier,
+    ode_loop,
+    opamp,
+    relu,
+    shift_add,
+    tcam,
+    tia,
+    wta,
+)
 from cosim.twins.base import Overlay, Twin
 from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
@@ -104,6 +121,8 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "relu": Circuit.of(netlists.relu.ReluParams(), netlists.relu, relu, relu.Relu),
+    "ode_loop": Circuit.of(netlists.ode_loop.OdeLoopParams(), netlists.ode_loop, ode_loop, ode_loop.OdeLoop),
     "comparator": Circuit.of(
         netlists.comparator.ComparatorParams(), netlists.comparator, comparator, comparator.Comparator
     ),

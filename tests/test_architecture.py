@@ -19,10 +19,11 @@ ORDER = ["devicemodels", "netlists", "cosim", "studies"]
 INSIDE_COSIM = [
     {"waveforms", "settings", "provenance"},
     {"engines"},
-    {"runs", "calibration", "cosimulation", "doctor", "plots", "external"},
+    {"runs", "calibration", "cosimulation", "doctor", "plots", "pictures", "external"},
     {"twins"},
     {"circuits", "hardware", "sweeps"},
     {"layers"},
+    {"controls"},
     {"convert"},
     {"conductances", "exchange"},
     {"certification"},

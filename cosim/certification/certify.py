@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from cosim import provenance
 from cosim.certification.certificate import Certificate, LayerErrors, wilson
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.engines.base import Engine
 from cosim.layers import spice
+from cosim.layers.arrays import Arrays
+from cosim.layers.assignment import FIDELITIES
 from cosim.layers.base import AnalogLayer
-from cosim.layers.core import FIDELITIES, Read
+from cosim.layers.core import Read
 
 REFERENCES = tuple(name for name in FIDELITIES if name != "spice")
 
@@ -48,7 +50,8 @@ def certify(
         expected, seconds_reference = _timed(model, inputs)
         for name, layer in layers.items():
             layer.fidelity, layer.engine = "spice", engine
-            layer.core.workers, layer.core.progress, layer.core.recorder = workers, progress, watched[name]
+            layer.core.arrays.workers, layer.core.arrays.progress = workers, progress
+            layer.core.recorder = watched[name]
         found, seconds_engine = _timed(model, inputs)
     hits = [None if labels is None else int((y.argmax(1) == labels).sum()) for y in (found, expected)]
     count = len(inputs)
@@ -146,7 +149,7 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside; on leaving, the modes, fidelities, frames and engines from before."""
     modes = {module: module.training for module in model.modules()}
     controls = [
-        (layer, layer.fidelity, layer.frame, layer.engine, layer.core.workers, layer.core.progress, layer.core.recorder)
+        (layer.core, layer.core.arrays.assignment, layer.frame, layer.core.recorder, _run_options(layer.core.arrays))
         for _, layer in analog_layers(model)
     ]
     model.eval()
@@ -155,6 +158,10 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
-        for layer, fidelity, frame, engine, workers, progress, recorder in controls:
-            layer.fidelity, layer.frame, layer.engine = fidelity, frame, engine
-            layer.core.workers, layer.core.progress, layer.core.recorder = workers, progress, recorder
+        for core, assignment, frame, recorder, options in controls:
+            core.arrays.assignment, core.frame, core.recorder = assignment, frame, recorder
+            core.arrays.engine, core.arrays.workers, core.arrays.progress = options
+
+
+def _run_options(arrays: Arrays) -> tuple[Engine | None, int | None, Callable[[int, int], None] | bool | None]:
+    return arrays.engine, arrays.workers, arrays.progress

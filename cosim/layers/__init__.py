@@ -3,10 +3,12 @@
 from cosim.layers.conv import AnalogConv1d, AnalogConv2d
 from cosim.layers.linear import AnalogLinear
 from cosim.layers.lines import LineRefresh
-from cosim.layers.mapping import PairConductances, WeightMapping
+from cosim.layers.mapping import PairConductances, SlicedWeightMapping, WeightMapping
 from cosim.layers.memory import Match, SemanticMemory
 from cosim.layers.netlists import netlists
+from cosim.layers.noise import TrainingNoise
 from cosim.layers.ode import AnalogODE
+from cosim.layers.programming import Verify
 from cosim.layers.recurrent import AnalogRNN
 from cosim.layers.spiking import CircuitNeuron, LifLayer, OverTime, RetentionNeuron, Surrogate
 
@@ -24,7 +26,10 @@ __all__ = [
     "PairConductances",
     "RetentionNeuron",
     "SemanticMemory",
+    "SlicedWeightMapping",
     "Surrogate",
+    "TrainingNoise",
+    "Verify",
     "WeightMapping",
     "netlists",
 ]

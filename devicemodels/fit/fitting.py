@@ -22,6 +22,13 @@ NARROW = 0.05
 """Below this half-width a parameter has its interval even if a vague one decides it."""
 AHEAD = 12
 """Candidates asked which parameters act: at the two or three best the state may not move at all."""
+COSTLY = {
+    "jart": "all 24 parameters of jart would take hours, as each current and rate of it is the root of an equation, "
+    "and one sweep does not tell them apart; name a few to be free: r_fil,dw_a,r_th0,s_th,n_min,r_tiox,x0"
+}
+"""Devices whose free parameters have to be named, and why."""
+RESUMED = 2
+"""How often a search that stopped before the optimum is resumed."""
 SCOUT = 15
 """Evaluations from each start; the best is then followed to its optimum."""
 
@@ -86,10 +93,10 @@ def fit(
 ) -> Fit:
     """Parameters of `device` from one trace or several (one for each device of the same kind).
 
-    free: names to be fitted; without it, those that act on the readings independently. start: a set to begin with,
-    which also holds the fixed parameters. starts: how many of the best of a hundred candidate sets are followed. noise:
-    relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for unknown names, for no
-    data, and where the state moves but the time is not known.
+    free: names to be fitted, the others stay as in `start`; without it, those that act on the readings independently.
+    start: a set to begin with, by default that of the class. starts: how many of the best of a hundred candidate sets
+    are followed. noise: relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for
+    unknown names, for no data, where the state moves but the time is not known, and for a costly device without `free`.
     """
     traces = [data] if isinstance(data, Trace) else list(data)
     if not traces:
@@ -98,6 +105,8 @@ def fit(
     for name in free or ():
         if name not in every:
             raise ValueError(f"fit: {device.name} has no parameter {name!r} to be fitted; it has {', '.join(every)}")
+    if free is None and device.name in COSTLY:
+        raise ValueError(f"fit: {COSTLY[device.name]}")
     level, source = (noise, "stated") if noise is not None else noise_of(traces)
     if not level > 0:
         raise ValueError(f"fit: noise must be positive (relative, 0.02 for 2 %), got {level!r}")
@@ -105,7 +114,8 @@ def fit(
     names = list(free) if free is not None else [n for n in every if n not in GUARDS]
     base = start or device.params()
     wide = Problem(device, traces, sigmas, Space(base, tuple(every[n] for n in names)))
-    ahead = _promising(wide, start, max(starts, AHEAD), np.random.default_rng(seed))
+    count = max(starts, 1) if free is not None else max(starts, AHEAD)
+    ahead = _promising(wide, start, count, np.random.default_rng(seed), free)
     best = ahead[: max(starts, 1)]
     fixed: dict[str, str] = {}
     if free is None:
@@ -122,7 +132,12 @@ def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solut
     expected = [simulate(problem.device, [rough.params], t)[0] for t in problem.traces]
     pairs = zip(problem.traces, expected, strict=True)
     weighted = replace(problem, deviations=[deviations(t, noise, i) for t, i in pairs])
-    return weighted, solve(weighted, rough.params)
+    fine = solve(weighted, rough.params)
+    for _ in range(RESUMED):
+        if fine.arrived:
+            break
+        fine = solve(weighted, fine.params)
+    return weighted, fine
 
 
 def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
@@ -130,13 +145,20 @@ def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
     return replace(problem, space=Space(base, tuple(every[n] for n in names)))
 
 
-def _promising(problem: Problem, start: Any | None, count: int, rng: np.random.Generator) -> list[Any]:
-    """The start given, and the candidates of lowest cost."""
+def _promising(
+    problem: Problem, start: Any | None, count: int, rng: np.random.Generator, free: Sequence[str] | None
+) -> list[Any]:
+    """The start given, and the candidates of lowest cost; parameters that `free` does not name stay as they are."""
+    given = [start] if start is not None else []
+    if len(given) == count:
+        return given
     tried = candidates(problem.device, problem.traces, 100, rng)
+    if free is not None:
+        space = problem.space
+        tried = [made for p in tried if (made := space.params(space.coordinates(p))) is not None]
     coarse = replace(problem, traces=problem.traces[:1], deviations=problem.deviations[:1])
     cost = np.concatenate([soft_cost(coarse.residuals(tried[k : k + 16])) for k in range(0, len(tried), 16)])
-    order = [tried[k] for k in np.argsort(cost, kind="stable")]
-    return ([start] if start is not None else []) + order[: max(count - (start is not None), 1 - (start is not None))]
+    return given + [tried[k] for k in np.argsort(cost, kind="stable")[: count - len(given)]]
 
 
 def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, source: str, *, spread: bool) -> Fit:

@@ -5,7 +5,6 @@ whole or not at all. A run that was interrupted goes on where it was and ends wi
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from studies.edge_pruning import arms, circuits, page
 from studies.edge_pruning.config import Config
 from studies.edge_pruning.evaluation import Bench, evaluate
 from studies.edge_pruning.training import Progress, Trainer
+from studies.stages import settle, stage, write
 
 TINY = Config(
     train_images=2000,
@@ -101,14 +101,14 @@ def load(config: Config) -> datasets.Images:
 
 def run(config: Config, folder: Path, progress: Progress) -> Results:
     """Train, evaluate, certify; everything finished is kept in `folder` and not done again."""
-    _settle(config, folder)
+    settle(folder, "edge_pruning", asdict(config))
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
         results = _run(config, folder, progress)
     finally:
         torch.set_num_threads(before)
-    _write(folder / "results.json", results.to_json())
+    write(folder / "results.json", results.to_json())
     return results
 
 
@@ -119,7 +119,7 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
     engine.version()
     training = {network: _train(network, config, images, folder, progress) for network in config.networks}
     evaluation = {
-        network: _stage(folder, f"evaluation-{network}", partial(evaluate, network, config, images, folder, progress))
+        network: stage(folder, f"evaluation-{network}", partial(evaluate, network, config, images, folder, progress))
         for network in config.networks
     }
     bench = Bench(config, images, folder)
@@ -131,8 +131,8 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
         training=training,
         evaluation=evaluation,
         certificates=certificates,
-        tile=_stage(folder, "tile", lambda: circuits.tile(bench, config.networks[0], engine)),
-        twins=_stage(folder, "twins", lambda: circuits.twins(engine)),
+        tile=stage(folder, "tile", lambda: circuits.tile(bench, config.networks[0], engine)),
+        twins=stage(folder, "twins", lambda: circuits.twins(engine)),
         provenance={
             "engine": engine.version(),
             "versions": provenance.versions(),
@@ -147,7 +147,7 @@ def _certificates(bench: Bench, folder: Path, engine: Engine, progress: Progress
     for network in bench.config.networks:
         if count := counts[network]:
             work = partial(_certify, bench, network, count, "*", engine, progress)
-            found[network] = _stage(folder, f"certificate-{network}", lambda work=work: json.loads(work().to_json()))
+            found[network] = stage(folder, f"certificate-{network}", lambda work=work: json.loads(work().to_json()))
     return found
 
 
@@ -165,7 +165,7 @@ def certify(
     if not 0 < samples <= config.test_images:
         raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
     certificate = _certify(Bench(config, load(config), folder), network, samples, match, engine, progress)
-    _write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
+    write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
     return certificate
 
 
@@ -203,40 +203,9 @@ def _train(network: str, config: Config, images: datasets.Images, folder: Path, 
     return {"weights": weights, "budget": budget, "steps": steps, "arms": histories}
 
 
-def _stage(folder: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of `work`, from the run's folder if it was done before."""
-    path = folder / f"{name}.json"
-    if not path.exists():
-        _write(path, json.dumps(work(), allow_nan=False))
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to do this stage again") from None
-
-
-def _settle(config: Config, folder: Path) -> None:
-    """Make the folder this run's; raises ValueError when it holds a run with other settings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    text = json.dumps({"study": "edge_pruning", "config": asdict(config)}, indent=2)
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} holds a run with other settings (see {path}); choose another folder or delete it")
-    if not path.exists():
-        _write(path, text)
-
-
 def _config(folder: Path) -> Config:
     try:
         saved = json.loads((folder / "config.json").read_text())["config"]
         return replace(Config(), **{key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'config.json'} is no configuration of edge_pruning: {error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(".part")
-    try:
-        unfinished.write_text(text)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -207,7 +207,7 @@ def processes_below(folder: Path) -> list[str]:
 
 def await_workers(folder: Path, number: int) -> None:
     """Wait until so many worker processes have a simulator below them."""
-    deadline = time.monotonic() + 60
+    deadline, commands = time.monotonic() + 60, []
     while time.monotonic() < deadline:
         commands = processes_below(folder)
         simulators = [c for c in commands if c.startswith("ngspice") or "ngspice_worker" in c]
