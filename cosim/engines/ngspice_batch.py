@@ -29,9 +29,9 @@ SCRIPTS = {"SPICE_SCRIPTS": str(Path(__file__).parent)}
 class NgspiceBatch(Engine):
     """ngspice as a subprocess.
 
-    `timeout` (s), `file_limit` (bytes of raw file) and `memory` (bytes of address space) bound a run; `keep` is a folder
-    in which deck, log and raw file of every run stay; `executable` is a name on the PATH or a path. An answer that the trust checks doubt raises
-    SimulationError, unless `allow_suspect`; then the waveforms carry the suspicions.
+    `timeout` (s), `file_limit` (bytes of raw file) and `memory` (bytes of address space) bound a run; `keep` is a
+    folder in which deck, log and raw file of every run stay; `executable` is a name on the PATH or a path. An answer
+    that the trust checks doubt raises SimulationError, unless `allow_suspect`; then the waveforms carry the suspicions.
     """
 
     def __init__(

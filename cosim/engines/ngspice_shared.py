@@ -37,7 +37,8 @@ class NgspiceShared(Engine):
 
     The worker is replaced after `recycle` runs, when it occupies `growth` bytes more than after its first run, after a
     timeout (s), when it asks for more than `memory` bytes of address space, and whenever the library has asked to exit:
-    after that it would answer wrongly. One run at a time; use one engine per thread. Close it, or use it in `with`. A pickled copy has a worker of its own.
+    after that it would answer wrongly. One run at a time; use one engine per thread. Close it, or use it in `with`. A
+    pickled copy has a worker of its own.
     """
 
     def __init__(
