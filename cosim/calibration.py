@@ -94,7 +94,7 @@ class Record:
             domain = {name: (float(low), float(high)) for name, (low, high) in data.pop("domain").items()}
             spread = Spread.from_data(data.pop("spread")) if "spread" in data else None
             return Record(**residuals, domain=domain, spread=spread, **data)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a calibration record: {error}") from None
 
 

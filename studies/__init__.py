@@ -1,4 +1,4 @@
-"""The list of studies: a module each, with `sizes`, `run`, `report` and `certify`."""
+"""The list of studies: a module each, with `sizes`, `run`, `report`, `certify` and `trained`."""
 
 from studies.edge_pruning import study as edge_pruning
 from studies.hardware_aware import study as hardware_aware

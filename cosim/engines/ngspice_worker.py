@@ -7,7 +7,9 @@ circuits it has run; the subclass and `remcirc` correct that. What the log says 
 Two kinds of work: a whole deck at once, or the steps of a `session.Session`, a transient that stops and goes on.
 """
 
+import gc
 import os
+import resource
 import sys
 import threading
 import time
@@ -191,6 +193,9 @@ def serve(connection: Connection, *, watch: bool) -> None:
     Library.LIBRARY_PATH = os.environ.get("NGSPICE_LIBRARY_PATH") or find_library("ngspice") or "libngspice.so.0"
     library = Library.new_instance(send_data=watch)
     library.exec_command("set num_threads=1")
+    # ngspice reads /proc/meminfo at every time point otherwise; the limit on memory stands in for it.
+    library.exec_command("set no_mem_check")
+    gc.freeze()
     connection.send({"version": library.ngspice_version, "extensions": library._extensions})
     stepped = Stepped(library, connection)
     while True:
@@ -199,7 +204,13 @@ def serve(connection: Connection, *, watch: bool) -> None:
         except EOFError:
             return
         do = {"whole": partial(simulate, library), "open": stepped.open, "advance": stepped.advance}[kind]
-        connection.send(do(*work))
+        connection.send(packed(do(*work)))
+
+
+def packed(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its vectors as (kind, bytes), which take a tenth of the time of pickled arrays."""
+    vectors = {name: (values.dtype.str, values.tobytes()) for name, values in answer["vectors"].items()}
+    return {**answer, "vectors": vectors}
 
 
 def die_with(parent: int) -> None:
@@ -209,6 +220,14 @@ def die_with(parent: int) -> None:
     os._exit(1)
 
 
+def bound_memory(size: int) -> None:
+    """Limit the address space of this process to `size` bytes, unless it is less already."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+
+
 if __name__ == "__main__":
     threading.Thread(target=die_with, args=(os.getppid(),), daemon=True).start()
-    serve(Connection(int(sys.argv[1])), watch="watch" in sys.argv[2:])
+    bound_memory(int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])), watch="watch" in sys.argv[3:])
