@@ -107,7 +107,9 @@ def testbench(
     close: Second | None = None,
     probes: Sequence[str] = (),
 ) -> Netlist:
-    """The loop loaded with x0 (units), then closed at `close` (t_load, or later); the channels (V) at 0 V unless `held` names them.
+    """The loop loaded with x0 (units), then closed at `close` (t_load, or later).
+
+    The channels (V) are at 0 V unless `held` names them.
 
     `clamp` (V) is the reference of the rectifiers' clamps, by default theirs. Probes: the states, then those given.
     Simulate it with `uic` and a reltol of 1e-3, as an ode_loop.

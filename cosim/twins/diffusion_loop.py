@@ -138,7 +138,7 @@ def simulate(
         return {f"V{n}": v for n, v, old in zip(names, now, before, strict=True) if v != old}
 
     netlist = testbench(p, layers, x0, clamp=clamp, probes=[*currents, *voltages, *probes], close=grid)
-    tran = Tran(stop=grid + held.stop, max_step=held.period, uic=True)
+    tran = Tran(stop=grid + held.stop, max_step=min(held.period, p.integrator.tau / 40), uic=True)
     waves = cosimulate(netlist, tran, controller, every=held.period).waves
     ends = np.minimum(grid + held.period * np.arange(1, len(held.levels) + 1), waves.time[-1])
     found = np.stack([waves.at(f"v({x})", ends) for x in states(layers)], -1) / p.unit

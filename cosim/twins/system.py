@@ -27,7 +27,6 @@ from netlists.relu import ReluParams
 from netlists.system import Array, Bank, Block, Links, System, collects, drives, feeds, reads
 from netlists.tia import TiaParams
 
-
 GROUND = -1
 """Index of the net "0", which has no column among the voltages."""
 

@@ -37,7 +37,9 @@ class Solver:
     weights: Weights
     bits: Count = 12
 
-    def held(self, how: Controls, noise: Float[Tensor, "step batch 2"] | None = None) -> Float[Tensor, "step _ channel"]:
+    def held(
+        self, how: Controls, noise: Float[Tensor, "step batch 2"] | None = None
+    ) -> Float[Tensor, "step _ channel"]:
         """Levels (V) of the converters; `noise` (standard normal) where the sampler wants it.
 
         The offsets of the multipliers are taken out, as their record has them: those of y at the controls, what is left

@@ -77,5 +77,3 @@ class Config:
         """The configuration that config.json has."""
         values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()}
         return Config(**values)
-
-

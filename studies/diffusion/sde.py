@@ -8,7 +8,7 @@ The reverse runs in s = 1 - t from N(0, 1), with b = boost·β in the place of �
     ODE         dx/ds = b/2 (x + score)
     SDE         dx/ds = b/2 x + b score + √b noise
 
-β is small: at t = 1 still m = 0.88. The boost is the paper's (2 for the ring, 1.5 for letters); without it no ring forms.
+β is small: at t = 1 still m = 0.88. The boost is the paper's (2 for the ring); without it no ring forms.
 """
 
 from math import sqrt

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from cosim import provenance
-from cosim.engines import ENGINES
+from cosim.engines import ENGINES, Engine
 from studies.diffusion import page
 from studies.diffusion.circuit import Solver
 from studies.diffusion.config import Config
 from studies.diffusion.evaluation import Bench
+from studies.diffusion.findings import generated
 from studies.diffusion.ring import ring
 from studies.diffusion.score import ScoreNet, train
 from studies.edge_pruning.training import Progress
@@ -84,6 +85,27 @@ class Results:
         return Results(**data)
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Trajectories of the loop in ngspice and in the twin: radius, and distances (units) at the end and at worst."""
+
+    samples: int
+    mean: float
+    std: float
+    end: float
+    worst: float
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.samples} samples in ngspice: radius {self.mean:.3f} ± {self.std:.3f}, off the twin by "
+            f"{self.end:.1e} units at the end (median), {self.worst:.1e} at worst"
+        )
+
+
 def run(config: Config, folder: Path, progress: Progress) -> Results:
     """Train, sample in software, in the twin and in ngspice; everything finished is kept and not done again."""
     settle(folder, STUDY, asdict(config))
@@ -99,7 +121,7 @@ def run(config: Config, folder: Path, progress: Progress) -> Results:
 
 def _run(config: Config, folder: Path, progress: Progress) -> Results:
     version = ENGINES["ngspice"]().version()
-    net = network(config, folder)
+    net = _network(config, folder)
     progress.print(f"trained for {config.training_steps} steps")
     solver = Solver(p=config.circuit(), net=net, weights=net.arrays(), bits=config.bits)
     trajectories = _simulated(config, solver, folder, None, config.trajectories)
@@ -116,7 +138,7 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
     return Results(STUDY, settings, quality, counts, robustness, trajectories, clipped, versions)
 
 
-def network(config: Config, folder: Path) -> ScoreNet:
+def _network(config: Config, folder: Path) -> ScoreNet:
     """The network of a run, trained if its weights are not there yet."""
     generator = torch.Generator().manual_seed(config.seed)
     path = folder / "score.pt"
@@ -131,9 +153,7 @@ def network(config: Config, folder: Path) -> ScoreNet:
     return net
 
 
-def _simulated(
-    config: Config, solver: Solver, folder: Path, limit: float | None, count: int
-) -> list[dict[str, Any]]:
+def _simulated(config: Config, solver: Solver, folder: Path, limit: float | None, count: int) -> list[dict[str, Any]]:
     """Samples of the whole loop in ngspice, several side by side, each a stage of its own."""
     starts = torch.randn(count, 2, generator=torch.Generator().manual_seed(config.seed + 1), dtype=torch.float64)
     how = config.controls("ode")
@@ -151,6 +171,34 @@ def _simulated(
 
     with ThreadPoolExecutor(config.processes) as pool:
         return list(pool.map(kept, range(count)))
+
+
+def certify(
+    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+) -> Agreement:
+    """Compare `samples` more trajectories of the loop in ngspice with its twin.
+
+    The loop is one circuit: `network` and `match` choose nothing here, and lock step needs ngspice.
+    """
+    if network or match != "*":
+        raise ValueError(f"the loop is simulated as a whole: leave out network and match, got {network!r}, {match!r}")
+    if not engine.version().startswith("ngspice"):
+        raise ValueError(
+            f"the converters run in lock step with ngspice; engine must be ngspice, got {engine.version()}"
+        )
+    config = Config.of(json.loads((folder / "config.json").read_text())["config"])
+    net = _network(config, folder)
+    solver = Solver(p=config.circuit(), net=net, weights=net.arrays(), bits=config.bits)
+    more = replace(config, seed=config.seed + 1000)
+    target = folder / f"certificate-{samples}"
+    target.mkdir(exist_ok=True)
+    rows = _simulated(more, solver, target, None, samples)
+    found = generated(rows)
+    assert found is not None
+    agreement = Agreement(samples, found.radius["mean"], found.radius["std"], found.end, found.worst)
+    if progress is not None:
+        progress.print(agreement)
+    return agreement
 
 
 def report(folder: Path) -> Path:
