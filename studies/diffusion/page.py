@@ -84,9 +84,9 @@ def _quality(results: dict[str, Any]) -> str:
         kl = f"{found['kl']:.2f}" if "kl" in found else "–"
         rows.append((name, ring, kl, f"{found['emptiest']:.2f} … {found['fullest']:.2f}"))
     text = (
-        f"KL divergences are those of 50 × 50 histograms of {config['samples']} points (the software's, the twin's ODE); "
-        f"the twin's SDE and clipped arms have {config['robust_samples']}. The last column is the share of the emptiest "
-        "and fullest of twelve sectors over their mean."
+        f"KL divergences are those of 50 × 50 histograms of {config['samples']} points (the twin's SDE and clipped "
+        f"arms have {config['robust_samples']}). The last column is the share of the emptiest and fullest of twelve "
+        "sectors over their mean."
     )
     return paragraph(text) + table(("points of", "radius", "KL (nats)", "sectors"), rows)
 
@@ -107,14 +107,14 @@ def _cost(results: dict[str, Any]) -> str:
     ratios = (
         f"Speed, software alone over circuit: {found.single / found.time:.2g} (paper {PAPER_SPEED}); one of many: "
         f"{found.batch / found.time:.2g}. Energy, counted software over circuit: {found.counted / found.total:.2g} "
-        f"(paper {PAPER_ENERGY}). At the paper's 0.02 ms the same {power:.2f} W would be {1e6 * power * PAPER_TIME:.0f} µJ "
-        "a sample, but these amplifiers are too slow for that."
+        f"(paper {PAPER_ENERGY}). At the paper's 0.02 ms the same {power:.2f} W would be "
+        f"{1e6 * power * PAPER_TIME:.0f} µJ a sample, but these amplifiers are too slow for that."
     )
     differs = (
         "What differs: our circuit is a board of discrete amplifiers at their data-sheet supply current, and 5 ms were "
-        "chosen so that they settle between two updates. The paper's time and energy are a projection whose parts are not "
-        "public; its software is a GPU running one small network, ours is counted as if the GPU were kept busy, which "
-        "favours software by orders of magnitude. Converters and controller are in neither."
+        "chosen so that they settle between two updates. The paper's time and energy are a projection whose parts "
+        "are not public; its software is a GPU running one small network, ours is counted as if the GPU were kept "
+        "busy, which favours software by orders of magnitude. Converters and controller are in neither."
     )
     equal = paragraph(f"Quality equal to the twin's needs {steps}.")
     body = picture(figures.counts(results), caption) + equal

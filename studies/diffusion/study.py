@@ -32,7 +32,7 @@ DEMO = Config()
 
 TINY = replace(
     DEMO,
-    training_steps=2500,
+    training_steps=6000,
     samples=500,
     robust_samples=200,
     counts=(2, 5, 20),
