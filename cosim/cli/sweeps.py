@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cosim.circuits import CIRCUITS, Circuit
 from cosim.cli.app import Json, Set, app, choose, clear_errors, console
-from cosim.engines import ENGINES
+from cosim.engines import ENGINES, Engine, Ladder
 from cosim.runs import Cache
 from cosim.settings import field_at, parse, with_settings
 from cosim.sweeps import Normal, plot, save, sweep
@@ -52,6 +52,12 @@ def sweep_command(
     workers: Annotated[int | None, typer.Option(help="Simulations at a time; one per processor without it.")] = None,
     cluster: Cluster = None,
     cache: Folder = None,
+    ladder: Annotated[
+        bool, typer.Option("--ladder", help="Try other ways to converge where the first fails; each is recorded.")
+    ] = False,
+    recheck: Annotated[
+        float | None, typer.Option(help="Share of the runs to run again at tighter tolerances, such as 0.02.")
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither use nor keep answers.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="netCDF file to write.")] = None,
     figure: Annotated[Path | None, typer.Option("--plot", help="Draw into a PNG, SVG or PDF file.")] = None,
@@ -70,7 +76,7 @@ def sweep_command(
             circuit,
             dict(_values(base, text) for text in over or []),
             base=base,
-            engine=[choose("engine", ENGINES, one)() for one in engine.split(",")],
+            engine=[_simulator(one, ladder=ladder) for one in engine.split(",")],
             samples=samples,
             vary=dict(_variation(text) for text in vary or []),
             seed=seed,
@@ -79,6 +85,7 @@ def sweep_command(
             cache=None if no_cache else Cache(cache),
             cluster=cluster,
             progress=None if as_json else True,
+            recheck=recheck,
         )
         if output is not None:
             save(dataset, output)
@@ -87,6 +94,11 @@ def sweep_command(
         _show(dataset, name, as_json=as_json)
         if dataset.attrs["failed"]:
             raise typer.Exit(1)
+
+
+def _simulator(name: str, *, ladder: bool) -> Engine:
+    engine = choose("engine", ENGINES, name)()
+    return Ladder(engine) if ladder else engine
 
 
 def _values(base: object, text: str) -> tuple[str, list[object]]:
@@ -130,12 +142,23 @@ def _show(dataset: "xr.Dataset", name: str, *, as_json: bool) -> None:
     failed, runs = dataset.attrs["failed"], dataset["error"].size
     for why in dict.fromkeys(str(text) for text in dataset["error"].values.ravel() if text):
         console.print(f"failed: {why}", soft_wrap=True, markup=False)
+    for note in ("suspicions", "tried"):
+        for what in dict.fromkeys(str(text) for text in dataset[note].values.ravel() if text):
+            console.print(f"{note}: {what}", soft_wrap=True, markup=False)
+    if "rechecked" in dataset.attrs:
+        worst, disagree = dataset.attrs["recheck worst"], dataset.attrs["recheck disagrees"]
+        console.print(f"run again at tighter tolerances: {dataset.attrs['rechecked']}, worst difference {worst:.3g}")
+        console.print(disagree, soft_wrap=True, markup=False, end="\n" if disagree else "")
     numbers = dataset.drop_vars([n for n, v in dataset.data_vars.items() if v.dtype.kind != "f"])
     mean = numbers.mean("sample") if "sample" in numbers.dims else numbers
     grid = [str(dim) for dim in dataset["error"].dims if dim != "sample"]
     flat = mean.stack(point=grid) if grid else mean.expand_dims("point")
     kept = [str(n) for n, v in flat.data_vars.items() if v.dims == ("point",)]
-    table = Table(*grid, *kept, title=f"{name}: {runs} runs, {failed} failed, {dataset.attrs['engine']}")
+    table = Table(
+        *grid,
+        *kept,
+        title=f"{name}: {runs} runs, {failed} failed, {dataset.attrs['suspect']} suspect, {dataset.attrs['engine']}",
+    )
     for k in range(min(SHOWN, flat.sizes["point"])):
         row = flat.isel(point=k)
         table.add_row(*(f"{row[column].item():.5g}" for column in (*grid, *kept)))

@@ -7,6 +7,7 @@ of it or nothing. Any number of processes may share a folder.
 import hashlib
 import json
 import os
+import struct
 import time
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from cosim.runs.entries import CorruptEntry, decode, encode
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
 
-FORMAT = "1"
+FORMAT = "2"
 """Part of every key; to be raised when the decks of the engines change in a way that changes answers."""
 SUFFIX, PARTIAL = ".run", ".part"
 ABANDONED = 3600.0
@@ -61,7 +62,7 @@ class Cache:
             return None
         try:
             waves = decode(data, key, job[1])
-        except (CorruptEntry, ValueError, KeyError, TypeError) as error:
+        except (CorruptEntry, ValueError, KeyError, TypeError, IndexError, RecursionError, struct.error) as error:
             warnings.warn(f"cache entry {path} is corrupt ({error}); simulating again", CacheWarning, stacklevel=2)
             _remove(path)
             return None

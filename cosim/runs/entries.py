@@ -4,7 +4,7 @@
     0       8       MAGIC
     8       32      SHA-256 of everything after it
     40      8       length of the header, little-endian
-    48      n       header: {"key": ..., "axis_name", "suspicions", "log", "arrays": [[name, dtype, length], ...]}
+    48      n       header: {"key", "axis_name", "suspicions", "tried", "log", "arrays": [[name, dtype, length], ...]}
     48 + n  ...     the arrays, little-endian, the axis first
 
 Nothing in it is executed when it is read.
@@ -37,6 +37,7 @@ def encode(waves: Waveforms, key: dict[str, str]) -> bytes:
             "key": key,
             "axis_name": waves.axis_name,
             "suspicions": waves.suspicions,
+            "tried": waves.tried,
             "log": waves.log,
             "arrays": [(name, a.dtype.str, a.size) for name, a in plain.items()],
         }
@@ -66,6 +67,7 @@ def decode(data: bytes, key: dict[str, str], analysis: object) -> Waveforms:
         analysis,
         tuple(header["suspicions"]),
         header["log"],
+        tuple(header["tried"]),
     )
 
 

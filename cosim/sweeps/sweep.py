@@ -1,14 +1,17 @@
 """A circuit over a grid of parameters and over samples of what varies, as one Dataset."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cosim.engines.base import Engine
-from cosim.runs import Cache, run_each
+from cosim.runs import Answer, Cache, run_each
+from cosim.runs import recheck as run_again
 from cosim.runs.progress import Report
+from cosim.runs.recheck import chosen
 from cosim.sweeps.measures import Measure
 from cosim.sweeps.plan import Bench, Builder, Plan
 from cosim.sweeps.table import Table
@@ -34,6 +37,7 @@ def sweep(
     cache: Cache | None = None,
     cluster: "str | Client | None" = None,
     progress: Report | bool | None = None,
+    recheck: float | None = None,
 ) -> "xr.Dataset":
     """Simulate a circuit at every combination of `params`, {"opamp.gbw": values in SI units}, `samples` times each.
 
@@ -45,6 +49,8 @@ def sweep(
     The Dataset has a dimension for each parameter and "sample" if there are several or something varies. It holds the
     `measure`s, by default the value of each probe of an operating point or its min, max and last; or, with `points`,
     the probes at those points of the axis. A run that fails, or whose measure does, is NaN, and `error` says why.
+    `verdict` is "trustworthy", "suspect" or "failed" for every run. With `recheck`, a share such as 0.02 is run again
+    at tighter tolerances, and the worst difference and the runs that disagree are attributes.
     What was drawn is in "drawn NAME"; units, seed, engine, versions and revision are attributes. The other options are
     those of `run_each`.
     """
@@ -56,9 +62,30 @@ def sweep(
     answers = run_each(
         table.jobs(), engine, workers=workers, cache=cache, cluster=cluster, progress=progress, total=len(plan)
     )
+    again = set() if recheck is None else set(chosen(len(plan), recheck, seed))
+    kept: dict[int, Answer] = {}
     for index, answer in answers:
         table.enter(index, answer)
-    return table.dataset()
+        if index in again:
+            kept[index] = answer
+    dataset = table.dataset()
+    if kept:
+        dataset.attrs |= _rechecked(table, kept, engine, workers)
+    return dataset
+
+
+def _rechecked(
+    table: Table, kept: Mapping[int, Answer], engine: Engine | Sequence[Engine], workers: int | None
+) -> dict[str, Any]:
+    """Attributes: how many runs were run again, tighter, and each one that disagreed by more than AGREE."""
+    jobs = [table.job(number) for number in kept]
+    first = engine if isinstance(engine, Engine) else engine[0]
+    found = run_again(jobs, list(kept.values()), first, share=1.0, workers=workers)
+    numbers = list(kept)
+    named = [replace(one, index=numbers[one.index]) for one in found]
+    worst = max((one.difference for one in found if not one.error), default=float("nan"))
+    disagree = [str(one) for one in named if not one.agrees]
+    return {"rechecked": len(found), "recheck worst": worst, "recheck disagrees": "\n".join(disagree)}
 
 
 def save(dataset: "xr.Dataset", path: Path | str) -> None:

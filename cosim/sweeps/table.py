@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SAMPLE = "sample"
-TEXTS = ("error", "suspicions", "digest")
+TEXTS = ("error", "verdict", "suspicions", "tried", "digest")
 
 
 class Table:
@@ -45,12 +45,17 @@ class Table:
             try:
                 netlist, analysis = self._job(index)
             except Exception as error:
+                self._texts["verdict"][index] = "failed"
                 self._texts["error"][index] = f"the circuit could not be built: {type(error).__name__}: {error}"
                 continue
             if not self._about:
                 self._begin(netlist, analysis)
             self._order.append(index)
             yield netlist, analysis
+
+    def job(self, number: int) -> Job:
+        """Job `number` of `jobs` once more."""
+        return self._job(self._order[number])
 
     def _job(self, index: int) -> Job:
         point, number = divmod(index, self._plan.samples)
@@ -77,16 +82,19 @@ class Table:
     def enter(self, number: int, answer: Answer) -> None:
         """Put the answer to job `number` in its place."""
         index = self._order[number]
+        self._texts["verdict"][index] = answer.verdict
         if isinstance(answer, SimulationError):
             self._texts["error"][index] = answer.what
             return
         self._engines.add(answer.engine)
         self._texts["digest"][index] = answer.digest
         self._texts["suspicions"][index] = "; ".join(answer.suspicions)
+        self._texts["tried"][index] = "; ".join(answer.tried)
         try:
             values = self._values(answer)
         except Exception as error:
             self._texts["error"][index] = f"{type(error).__name__}: {error}"
+            self._texts["verdict"][index] = "failed"
             return
         for name, value in values.items():
             if name not in self._numbers:
@@ -137,6 +145,7 @@ class Table:
             "varied": json.dumps({path: repr(variation) for path, variation in plan.vary.items()}),
             "revision": revision() or "unknown",
             "versions": json.dumps(versions()),
+            "suspect": int(np.count_nonzero(self._texts["verdict"] == "suspect")),
             "failed": int(np.count_nonzero(self._texts["error"] != "")),
         }
 
