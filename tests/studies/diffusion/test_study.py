@@ -89,8 +89,8 @@ def test_exact_score_of_a_normal_distribution_is_inverted_by_the_ode():
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 2, generator=generator, dtype=torch.float64)
 
-    for mode, tolerance in (("ode", 1e-12), ("sde", 0.05)):
-        how, end = sde.controls(100, mode, 2.0), x
+    for how, tolerance in ((sde.controls(100, "ode", 2.0), 1e-12), (sde.controls(100, "sde", 2.0), 0.05)):
+        end = x
         for k in range(100):
             end = end + how.ds * (how.drift[k] - how.score[k]) * end
             end = end + how.ds * how.noise[k] * torch.randn(x.shape, generator=generator, dtype=torch.float64)
