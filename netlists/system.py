@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from devicemodels.units import Volt
-from netlists import crossbar, integrator, opamp, relu, tia
+from netlists import crossbar, integrator, multiplier, opamp, relu, tia
 from netlists.crossbar import CrossbarParams
 from netlists.spice import Element, Netlist, Resistors, Stimulus, Subckt, SubcktText, V, X
 
@@ -38,6 +38,7 @@ PARTS: dict[type, Part] = {
     tia.TiaParams: Part(tia, (), ("inp",)),
     relu.ReluParams: Part(relu, ("inp", "clamp"), ()),
     integrator.IntegratorParams: Part(integrator, ("inp", "vic", "load"), ()),
+    multiplier.MultiplierParams: Part(multiplier, ("x1", "x2", "y1", "y2", "z"), (), ("w",)),
 }
 """The circuits of banks, by the class of their parameters."""
 

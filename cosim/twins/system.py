@@ -18,12 +18,17 @@ from cosim.settings import flatten
 from cosim.twins.base import Twin
 from cosim.twins.crossbar import effective_conductance
 from cosim.twins.integrator import Integrator
+from cosim.twins.multiplier import Multiplier
 from cosim.twins.relu import Relu
 from cosim.twins.tia import Tia
 from netlists.integrator import IntegratorParams
+from netlists.multiplier import MultiplierParams
 from netlists.relu import ReluParams
 from netlists.system import Array, Bank, Block, Links, System, collects, drives, feeds, reads
 from netlists.tia import TiaParams
+
+GROUND = -1
+"""Index of the net "0", which has no column among the voltages."""
 
 
 class SystemTwin(nn.Module):
@@ -75,10 +80,19 @@ def _settled_tia(part: Any, volts: Tensor, into: Float[Tensor, "net bank"]) -> T
 
 
 def _settled_relu(part: Any, volts: Tensor, into: Tensor) -> Tensor:
-    return part(volts[..., into])
+    return part(volts[..., into[0]])
 
 
-SETTLED: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] = {Tia: _settled_tia, Relu: _settled_relu}
+def _settled_multiplier(part: Any, volts: Tensor, into: Tensor) -> Tensor:
+    x1, x2, y1, y2, z = (volts[..., into] * (into != GROUND)).unbind(-2)
+    return part.settled(x1 - x2, y1 - y2, z)
+
+
+SETTLED: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Tensor]] = {
+    Tia: _settled_tia,
+    Relu: _settled_relu,
+    Multiplier: _settled_multiplier,
+}
 """Outputs of a bank from the nets so far, and from what `_into` says of its inputs."""
 
 
@@ -86,6 +100,7 @@ _KINDS: dict[type, tuple[str, type[Twin], tuple[str, ...]]] = {
     TiaParams: ("tia", Tia, ("opamp.",)),
     ReluParams: ("relu", Relu, ("",)),
     IntegratorParams: ("integrator", Integrator, ("",)),
+    MultiplierParams: ("multiplier", Multiplier, ("",)),
 }
 """By class of parameters: the circuit of the record, its twin, and beginnings of the parameters that must be the same.
 
@@ -115,16 +130,16 @@ def parts(system: System, records: Mapping[str, Record], own: Mapping[str, Twin]
 
 
 def _index(nets: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    place = {net: k for k, net in enumerate(nets)}
+    place = {net: k for k, net in enumerate(nets)} | {"0": GROUND}
     if lost := sorted(set(wanted) - set(place)):
         raise ValueError(f"no nets {lost}; there are {', '.join(nets)}")
     return torch.tensor([place[net] for net in wanted])
 
 
 def _into(system: System, bank: Bank, nets: Sequence[str], dtype: torch.dtype) -> Tensor:
-    """Conductances [net, bank] into the virtual grounds of a bank, or the indices [bank] of the nets it reads."""
+    """Conductances [net, bank] into the virtual grounds of a bank, or the indices [port, bank] of the nets it reads."""
     if not bank.part.currents:
-        return _index(nets, bank.nets("inp"))
+        return torch.stack([_index(nets, bank.nets(port)) for port in bank.part.voltages])
     total, place = np.zeros((len(nets), len(bank))), {net: k for k, net in enumerate(nets)}
     column = {net: k for k, net in enumerate(collects(bank))}
     for block in system.blocks:
@@ -146,7 +161,7 @@ def _conductances(block: Array | Links) -> list[tuple[str, str, float]]:
 
 def _in_order(system: System, banks: list[Bank], known: Sequence[str]) -> list[Bank]:
     """The banks, each after those it depends on; raises ValueError for a loop without an integrator."""
-    done, order, left = {*system.sources, *known}, [], list(banks)
+    done, order, left = {*system.sources, *known, "0"}, [], list(banks)
     feeders: dict[str, list[Block]] = {}
     for block in system.blocks:
         for net in feeds(block):
