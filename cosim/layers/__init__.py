@@ -7,7 +7,7 @@ from cosim.layers.mapping import PairConductances, SlicedWeightMapping, WeightMa
 from cosim.layers.memory import Match, SemanticMemory
 from cosim.layers.netlists import netlists
 from cosim.layers.noise import TrainingNoise
-from cosim.layers.ode import AnalogODE
+from cosim.layers.ode import AnalogODE, AnalogRate
 from cosim.layers.programming import Verify
 from cosim.layers.recurrent import AnalogRNN
 from cosim.layers.spiking import CircuitNeuron, LifLayer, OverTime, RetentionNeuron, Surrogate
@@ -17,6 +17,7 @@ __all__ = [
     "AnalogConv2d",
     "AnalogLinear",
     "AnalogODE",
+    "AnalogRate",
     "AnalogRNN",
     "CircuitNeuron",
     "LifLayer",
