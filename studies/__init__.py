@@ -1,6 +1,7 @@
 """The list of studies: a module each, with `sizes`, `run`, `report` and `certify`."""
 
+from studies.digital_twin import study as digital_twin
 from studies.edge_pruning import study as edge_pruning
 from studies.hardware_aware import study as hardware_aware
 
-STUDIES = {"edge_pruning": edge_pruning, "hardware_aware": hardware_aware}
+STUDIES = {"digital_twin": digital_twin, "edge_pruning": edge_pruning, "hardware_aware": hardware_aware}

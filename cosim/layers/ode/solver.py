@@ -40,7 +40,9 @@ class AnalogODE(nn.Module):
         if method == "rk4" and (step is None or not step > 0):
             raise ValueError(f"AnalogODE.step must be positive for the method 'rk4', got {step!r}")
         if method == "rk4" and adjoint:
-            raise ValueError("AnalogODE.adjoint must be False for the method 'rk4', whose gradients are its own adjoint")
+            raise ValueError(
+                "AnalogODE.adjoint must be False for the method 'rk4', whose gradients are its own adjoint"
+            )
         if method != "rk4" and (rtol is None or atol is None):
             raise ValueError(f"AnalogODE.rtol and atol must be given for the method {method!r}, got {rtol!r}, {atol!r}")
         self.f, self.step, self.method, self.rtol, self.atol, self.adjoint = f, step, method, rtol, atol, adjoint
@@ -119,9 +121,7 @@ class AnalogODE(nn.Module):
         if not self.adjoint:
             return odeint(lambda t, h: self.rate(h, t, u), h, times, **options)  # pyright: ignore[reportReturnType]
         parameters = tuple(self.f.parameters())
-        solved: Any = odeint_adjoint(
-            lambda t, h: self.rate(h, t, u), h, times, adjoint_params=parameters, **options
-        )
+        solved: Any = odeint_adjoint(lambda t, h: self.rate(h, t, u), h, times, adjoint_params=parameters, **options)
         return solved
 
     def netlist(self, h: Tensor, u: Tensor | None, t: Tensor) -> dict[str, dict[tuple[int, ...], Job]]:
