@@ -36,7 +36,7 @@ class Config:
     trajectories: Annotated[Count, POSITIVE] = 40
     """Of Lorenz96 for training, each of 10 units of time; half as many for the test."""
     lorenz_hidden: Annotated[Count, POSITIVE] = 64
-    lorenz_iterations: Annotated[Count, POSITIVE] = 8000
+    lorenz_iterations: Annotated[Count, POSITIVE] = 6000
     """Iterations on segments of 4 steps, then half as many on segments of 20."""
     rival_share: Annotated[One, FRACTION] = 0.25
     """Iterations of the rivals over those of the twin, whose steps are many times cheaper."""

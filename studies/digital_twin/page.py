@@ -13,7 +13,7 @@ TITLES = {"memristor": "HP memristor under four waveforms", "lorenz96": "Lorenz9
 ABSENT = (
     "nothing is measured: the paper's arrays, layer sizes, op-amps and data are not published, ours are named above",
     "offsets of amplifiers, and noise in time inside the simulated loop",
-    "programming errors and read noise act on the matrices of the software twin, the lines of the arrays on the circuit",
+    "programming errors and read noise are in the software twin, resistance of lines in the circuit",
     "the counted digital energy is arithmetic alone, at one published figure per operation: no memory, no converters",
 )
 
@@ -51,7 +51,7 @@ def verdicts(results: dict[str, Any]) -> list[str]:
             sentences.append(f"{TITLES[part]}: the twin is {unseen:.2%} of the range off on unseen waveforms (mean).")
         else:
             sentences.append(
-                f"{TITLES[part]}: predictions of the twin stay valid for {found['valid']:.2f} Lyapunov times."
+                f"{TITLES[part]}: the twin predicts validly for {found['valid']:.2f} Lyapunov times (mean)."
             )
         for loop in results["circuits"][part]:
             where = f", {loop['label']}" if loop["label"] else ""

@@ -35,6 +35,8 @@ class Part:
     """Of the test trajectories of the memristor: the waveforms."""
     hidden: int
     phases: tuple[tuple[int, int], ...]
+    seed: int
+    """Of the initial weights."""
     lyapunov: float | None
     """Largest exponent; None where the system is not chaotic."""
 
@@ -49,8 +51,8 @@ class Part:
     def model(self, kind: str, *, error: float = 0.0, read_noise: float = 0.0) -> nn.Module:
         """An untrained model; the errors are those of the twin's cells."""
         if kind in models.RIVALS:
-            return models.rival(kind, self.states, self.inputs, self.hidden, self.config.seed)
-        sizes = (self.states, self.inputs, self.hidden, self.config.seed)
+            return models.rival(kind, self.states, self.inputs, self.hidden, self.seed)
+        sizes = (self.states, self.inputs, self.hidden, self.seed)
         return models.twin(*sizes, error=error, read_noise=read_noise)
 
     def trained(self, kind: str, folder: Path, **errors: float) -> nn.Module:
@@ -159,7 +161,7 @@ def memristor(config: Config) -> Part:
     test = systems.memristor_data(BIOLEK_2009, tests, config.dt, config.length)
     count = config.memristor_iterations
     phases = ((count, 10), (max(1, count // 2), 50))
-    return Part("memristor", config, train, test, kinds, config.memristor_hidden, phases, None)
+    return Part("memristor", config, train, test, kinds, config.memristor_hidden, phases, config.seed, None)
 
 
 def lorenz96(config: Config) -> Part:
@@ -170,7 +172,7 @@ def lorenz96(config: Config) -> Part:
     exponent = systems.lyapunov(n, f, 100.0, rng)
     iterations = config.lorenz_iterations
     phases = ((iterations, 4), (max(1, iterations // 2), 20))
-    return Part("lorenz96", config, train, test, (), config.lorenz_hidden, phases, exponent)
+    return Part("lorenz96", config, train, test, (), config.lorenz_hidden, phases, config.seed + 1, exponent)
 
 
 MAKE: dict[str, Callable[[Config], Part]] = {"memristor": memristor, "lorenz96": lorenz96}

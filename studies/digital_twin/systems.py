@@ -23,7 +23,7 @@ MODULATION = (0.25, 0.5)
 """Of the modulated sine: frequency of the envelope over that of the carrier, and depth."""
 CENTRE, SCALE = 2.0, 10.0
 """Lorenz96: the mean of x at F = 8 is near 2.3, its range -9 to 13."""
-FINE = 4
+FINE_MEMRISTOR, FINE_LORENZ = 4, 10
 """Steps of the reference solution in one sample."""
 
 
@@ -69,7 +69,7 @@ def corners(kind: Waveform, amplitude: float, length: float, most: int = 96) -> 
 
 
 def memristor_data(p: HpParams, cases: Sequence[tuple[Waveform, float, float]], dt: float, length: float) -> Data:
-    """One trajectory for each (waveform, amplitude in V, initial x), Runge and Kutta in steps of dt / FINE."""
+    """One trajectory for each (waveform, amplitude in V, initial x), steps of dt / FINE_MEMRISTOR."""
     steps = round(length / dt)
     half = np.linspace(0, steps * dt, 2 * steps + 1)
 
@@ -79,7 +79,7 @@ def memristor_data(p: HpParams, cases: Sequence[tuple[Waveform, float, float]], 
     def rate(t: float, x: np.ndarray) -> np.ndarray:
         return model.rate(p, torch.from_numpy(x), torch.from_numpy(drive(t))).numpy()
 
-    x = _solved(rate, np.array([x0 for *_, x0 in cases]), dt, steps)
+    x = _solved(rate, np.array([x0 for *_, x0 in cases]), dt, steps, FINE_MEMRISTOR)
     drives = np.stack([voltage(kind, amplitude, half) for kind, amplitude, _ in cases])
     return Data(2 * x.T[..., None] - 1, drives[..., None], dt)
 
@@ -94,8 +94,8 @@ def lorenz(n: int, forcing: float, count: int, dt: float, steps: int, rng: np.ra
     def rate(_: float, x: np.ndarray) -> np.ndarray:
         return lorenz_rate(x, forcing)
 
-    start = _solved(rate, forcing + rng.normal(size=(count, n)), 0.1, 200)[-1]
-    states = np.moveaxis(_solved(rate, start, dt, steps), 0, 1)
+    start = _solved(rate, forcing + rng.normal(size=(count, n)), 0.1, 200, FINE_LORENZ)[-1]
+    states = np.moveaxis(_solved(rate, start, dt, steps, FINE_LORENZ), 0, 1)
     return Data((states - CENTRE) / SCALE, np.zeros((count, 2 * steps + 1, 0)), dt)
 
 
@@ -106,12 +106,12 @@ def lyapunov(n: int, forcing: float, length: float, rng: np.random.Generator) ->
     def rate(_: float, x: np.ndarray) -> np.ndarray:
         return lorenz_rate(x, forcing)
 
-    x = _solved(rate, forcing + rng.normal(size=n), 0.1, 200)[-1]
+    x = _solved(rate, forcing + rng.normal(size=n), 0.1, 200, FINE_LORENZ)[-1]
     off, growth = rng.normal(size=n), 0.0
     both = np.stack([x, x + size * off / np.linalg.norm(off)])
     count = round(length / span)
     for _ in range(count):
-        both = _solved(rate, both, span, 1)[-1]
+        both = _solved(rate, both, span, 1, FINE_LORENZ)[-1]
         off = both[1] - both[0]
         growth += np.log(np.linalg.norm(off) / size)
         both = np.stack([both[0], both[0] + size * off / np.linalg.norm(off)])
@@ -119,11 +119,11 @@ def lyapunov(n: int, forcing: float, length: float, rng: np.random.Generator) ->
 
 
 def _solved(
-    rate: Callable[[float, np.ndarray], np.ndarray], x: np.ndarray, dt: float, steps: int
+    rate: Callable[[float, np.ndarray], np.ndarray], x: np.ndarray, dt: float, steps: int, fine: int
 ) -> Float[np.ndarray, "time ..."]:
-    h, path = dt / FINE, [x]
+    h, path = dt / fine, [x]
     for k in range(steps):
-        for j in range(FINE):
+        for j in range(fine):
             t = k * dt + j * h
             a = rate(t, x)
             b = rate(t + h / 2, x + h / 2 * a)

@@ -71,7 +71,8 @@ def main() -> None:
     assert fused.compiled is not None, "numba is not installed: pip install 'memspice[fast]'"
     solvers = arms(AnalogRate((6, 64, 6), IDEAL, seed=0).float(), step=0.0101)
     print(
-        "| batch | arm | forward, CPU µs/step | torchdiffeq / | with gradients | torchdiffeq / |\n|---|---|---|---|---|---|"
+    print("| batch | arm | forward, CPU µs/step | torchdiffeq / | with gradients | torchdiffeq / |")
+    print("|---|---|---|---|---|---|")
     )
     for batch in options.batches:
         h = 0.1 * torch.randn(batch, 6, generator=torch.Generator().manual_seed(0))

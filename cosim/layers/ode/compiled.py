@@ -105,7 +105,7 @@ def _pull(d, w, dw, rows, cols, acts, scratch, dx, du):
 
 @njit(cache=True, error_model="numpy")
 def forward(path, u, dt, w, rows, cols):
-    """Fill path [step + 1, batch, state], whose first entry is given, for u [2 step + 1, batch, input] and dt [step]."""
+    """Fill path [step + 1, batch, state] from its first entry, for u [2 step + 1, batch, input] and dt [step]."""
     batch = path.shape[1]
     acts = np.empty(batch * rows.sum(), path.dtype)
     scratch = np.empty(2 * batch * max(rows.max(), cols.max()), path.dtype)

@@ -227,7 +227,7 @@ def test_wrong_shapes_of_drives_and_widths_are_named():
         fused()(start(), TIMES[:2], torch.zeros(4, 2, 1, dtype=torch.float64))
     with pytest.raises(ValueError, match="must start and end with the number of states"):
         AnalogRate((3, 4), IDEAL)
-    with pytest.raises(ValueError, match="weights must have .* rows and end with 3 columns"):
+    with pytest.raises(ValueError, match=r"weights must have .* rows and end with 3 columns"):
         fused()(start(), TIMES[:2], torch.zeros(7, 2, 2, dtype=torch.float64))
     with pytest.raises(ValueError, match="adjoint must be False for the method 'rk4'"):
         AnalogODE(Linear(), step=0.1, adjoint=True)

@@ -10,7 +10,7 @@ TRUTH = np.stack([np.sin(2 * np.pi * T), 2 * T], -1)
 
 
 def test_errors_of_a_constant_offset_are_the_offset():
-    found = errors(TRUTH + [0.1, -0.1], TRUTH)
+    found = errors(TRUTH + np.array([0.1, -0.1]), TRUTH)
     assert found["mse"] == pytest.approx(0.01)
     assert found["l1"] == pytest.approx(0.1)
     # Ranges 2 and 2.
