@@ -56,7 +56,7 @@ def verdicts(results: dict[str, Any]) -> list[str]:
         for loop in results["circuits"][part]:
             where = f", {loop['label']}" if loop["label"] else ""
             sentences.append(
-                f"In the circuit simulator{where}: the closed loop is at most {loop['twin_error']:.2%} of the swing off "
+                f"In the circuit simulator{where}: the loop is at most {loop['twin_error']:.2%} of the swing off "
                 f"its calibrated twin over {loop['length']:g} units of time."
             )
     return sentences

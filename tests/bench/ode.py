@@ -70,10 +70,8 @@ def main() -> None:
     torch.set_num_threads(1)
     assert fused.compiled is not None, "numba is not installed: pip install 'memspice[fast]'"
     solvers = arms(AnalogRate((6, 64, 6), IDEAL, seed=0).float(), step=0.0101)
-    print(
     print("| batch | arm | forward, CPU µs/step | torchdiffeq / | with gradients | torchdiffeq / |")
     print("|---|---|---|---|---|---|")
-    )
     for batch in options.batches:
         h = 0.1 * torch.randn(batch, 6, generator=torch.Generator().manual_seed(0))
         times = torch.arange(options.steps + 1) * 0.01
