@@ -79,4 +79,7 @@ class Config:
     @staticmethod
     def of(saved: dict[str, Any]) -> "Config":
         """The configuration that config.json has."""
-        return Config(**{key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()})
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in saved.items()
+        }
+        return Config(**values)

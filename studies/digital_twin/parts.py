@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import nn
 
 from cosim import program, set_frame
+from cosim.controls import analog_layers
 from devicemodels.hp.params import BIOLEK_2009
 from studies.digital_twin import metrics, models, systems
 from studies.digital_twin.config import Config
@@ -140,9 +141,8 @@ class Part:
                 model = self.trained(kind, folder, error=error, read_noise=noise)
                 if error:
                     program(model, torch.Generator().manual_seed(100 + draw))
-                for layer in model.modules():
-                    if hasattr(layer, "seed") and hasattr(layer, "cells"):
-                        layer.seed = 1000 + draw
+                for k, (_, layer) in enumerate(analog_layers(model)):
+                    layer.core.cells.seed = 1000 * (draw + 1) + k
                 found.append(self.figure_of_merit(read(model)))
             return found
 

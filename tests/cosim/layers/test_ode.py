@@ -1,6 +1,7 @@
 """AnalogODE against closed forms, its order of convergence, and another solver."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,8 +96,12 @@ def test_what_it_needs_is_said():
         AnalogODE(Linear(), step=0.1)(start(), TIMES.flip(0))
 
 
-def fused(inputs=1, hardware=IDEAL, sizes=(3, 7, 5, 3)):
+def fused(inputs=1, hardware=IDEAL, sizes=(3, 7, 5, 3)) -> Any:
     return AnalogODE(AnalogRate(sizes, hardware, inputs=inputs, seed=2).double(), step=0.1)
+
+
+def weight_of(layer):
+    return layer.core.cells.mapping.weight
 
 
 def by_steps(ode, h, times, u):
@@ -142,7 +147,7 @@ def test_the_fused_rule_and_its_adjoint_are_those_of_autograd(choose, backend, b
 def test_the_fused_rule_is_of_fourth_order_where_no_rectifier_switches():
     rate = AnalogRate((3, 3), IDEAL, inputs=0).double()
     with torch.no_grad():
-        rate.layers[0].core.cells.mapping.weight.copy_(torch.cat([A, torch.zeros(3, 1, dtype=torch.float64)], 1))
+        weight_of(rate.layers[0]).copy_(torch.cat([A, torch.zeros(3, 1, dtype=torch.float64)], 1))
         errors = [(AnalogODE(rate, step=step)(start(), TIMES) - exact()).abs().max() for step in (0.1, 0.05)]
     assert errors[0] < 1e-5 and 14 < errors[0] / errors[1] < 18
 
@@ -179,7 +184,7 @@ def test_noise_of_training_is_one_draw_for_the_whole_solution():
     set_training_noise(ode, noise, torch.Generator().manual_seed(7))
     with torch.no_grad():
         for layer, matrix in zip(again.f.layers, ode.f.matrices(), strict=True):
-            layer.core.cells.mapping.weight.copy_(matrix.T)
+            weight_of(layer).copy_(matrix.T)
     torch.testing.assert_close(noisy, again(start(), TIMES), rtol=0, atol=1e-12)
     assert (noisy - fused(inputs=0).eval()(start(), TIMES)).abs().max() > 1e-2
     noisy.sum().backward()
@@ -187,7 +192,7 @@ def test_noise_of_training_is_one_draw_for_the_whole_solution():
 
 
 def test_converters_and_the_simulator_go_step_by_step(lossy):
-    ode = AnalogODE(AnalogRate((3, 4, 3), lossy, seed=1).double(), step=0.5)
+    ode: Any = AnalogODE(AnalogRate((3, 4, 3), lossy, seed=1).double(), step=0.5)
     set_fidelity(ode, "exact")
     assert ode.f.matrices() is not None
     wanted = ode(start(), TIMES[:2])

@@ -49,6 +49,11 @@ def test_programming_errors_cost_accuracy(finished: Path):
     assert mean(found[1]) > 2 * found[0][0]
 
 
+def test_every_reading_has_its_own_noise(finished: Path):
+    found = Results.of(finished).robustness["memristor"]["twin"]["read_noises"]
+    assert len({*found[0], *found[1]}) == 1 + SMALL.draws
+
+
 def test_a_run_goes_on_where_it_was(finished: Path, tmp_path: Path):
     for path in finished.iterdir():
         if path.name not in ("results.json", "memristor-gru.json", "memristor-twin-noise.json"):

@@ -11,12 +11,12 @@ from studies.digital_twin import systems
 
 
 def test_memristor_is_the_device_under_each_waveform():
-    cases = [(kind, 0.8, 0.3145) for kind in systems.WAVEFORMS]
+    cases: list[tuple[systems.Waveform, float, float]] = [(kind, 0.8, 0.3145) for kind in systems.WAVEFORMS]
     data = systems.memristor_data(BIOLEK_2009, cases, 0.02, 1.0)
     t = np.linspace(0, 1, 51)
     for (kind, amplitude, x0), states in zip(cases, data.states, strict=True):
 
-        def rate(t, x, kind=kind, amplitude=amplitude):
+        def rate(t, x, kind: systems.Waveform = kind, amplitude=amplitude):
             v = systems.voltage(kind, amplitude, np.array([t]))
             return model.rate(BIOLEK_2009, torch.from_numpy(x), torch.from_numpy(v)).numpy()
 
