@@ -45,19 +45,31 @@ def valid_time(
     return float(dt * (beyond[0] if len(beyond) else len(truth) - 1))
 
 
-def climate(found: Float[np.ndarray, "time state"], truth: Float[np.ndarray, "time state"]) -> dict[str, float]:
-    """Statistics of a free run against those of the truth, over the standard deviation of the truth.
+def climate(
+    found: Float[np.ndarray, "run time state"], truth: Float[np.ndarray, "run_b time_b state"]
+) -> dict[str, float]:
+    """Statistics of free runs against those of the truth, over the standard deviation of the truth.
 
     mean and deviation: differences; pdf: Wasserstein distance between the distributions of all values; spectrum: mean
-    difference of the logarithms (base 10) of the power over the lower quarter of the frequencies.
+    |difference| of the logarithms (base 10) of the power in BANDS bands of the lowest quarter of the frequencies.
     """
     found = np.nan_to_num(found, nan=1e6, posinf=1e6, neginf=-1e6).clip(-1e6, 1e6)
-    sigma = truth.std()
-    power = [np.abs(np.fft.rfft(x - x.mean(0), axis=0))[1 : max(2, len(x) // 8)] ** 2 for x in (found, truth)]
-    bands = [np.array([band.mean() for band in np.array_split(p, 8)]) for p in power]
+    sigma, length = truth.std(), min(found.shape[1], truth.shape[1])
+    power = [_power(x, length) for x in (found, truth)]
     return {
         "mean": float(abs(found.mean() - truth.mean()) / sigma),
         "deviation": float(abs(found.std() - sigma) / sigma),
         "pdf": float(wasserstein_distance(found.ravel(), truth.ravel()) / sigma),
-        "spectrum": float(np.abs(np.log10(bands[0] + 1e-12) - np.log10(bands[1] + 1e-12)).mean()),
+        "spectrum": float(np.abs(np.log10(power[0] + 1e-12) - np.log10(power[1] + 1e-12)).mean()),
     }
+
+
+BANDS = 8
+
+
+def _power(x: Float[np.ndarray, "run time state"], length: int) -> Float[np.ndarray, " band"]:
+    """Mean power in each band, over windows of `length` samples with a Hann taper."""
+    windows = np.concatenate([x[:, k : k + length] for k in range(0, x.shape[1] - length + 1, length)])
+    tapered = (windows - windows.mean(1, keepdims=True)) * np.hanning(length)[:, None]
+    power = (np.abs(np.fft.rfft(tapered, axis=1)) ** 2).mean((0, 2))[1 : length // 8 + 1] / length
+    return np.array([band.mean() for band in np.array_split(power, BANDS)])

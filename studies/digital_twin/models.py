@@ -30,7 +30,7 @@ class Twin(nn.Module):
         self, x0: Float[Tensor, "batch state"], drives: Float[Tensor, "half_step batch input"], steps: int, dt: float
     ) -> Float[Tensor, "time batch state"]:
         times = torch.arange(steps + 1, dtype=x0.dtype) * dt
-        return AnalogODE(self.rate, step=dt * (1 + 1e-9))(x0, times, drives)
+        return AnalogODE(self.rate, step=dt)(x0, times, drives)
 
 
 class Rival(nn.Module):

@@ -129,7 +129,7 @@ class Part:
             )
             result["seen"] = self.score(self.predicted(model, seen), seen)
             free = self.predicted(model, self.test, round(FREE / self.config.dt))[:4]
-            result["climate"] = metrics.climate(np.concatenate(list(free)), np.concatenate(list(self.train.states)))
+            result["climate"] = metrics.climate(free, self.train.states)
         return result
 
     def robustness(self, kind: str, folder: Path) -> dict[str, Any]:

@@ -166,6 +166,14 @@ def test_fused_gradients_are_finite_differences(choose, backend):
     assert torch.autograd.gradcheck(of, (start().requires_grad_(), u, *values))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rounding_of_the_times_costs_no_step(dtype):
+    times = torch.arange(2001, dtype=dtype) * 0.05
+    dt, kept = AnalogODE(Linear(), step=0.05)._grid(times)
+    assert len(dt) == 2000 and kept == list(range(2001))
+    assert len(AnalogODE(Linear(), step=0.049)._grid(times)[0]) == 4000
+
+
 def test_single_precision_stays_single():
     ode = fused().float()
     path = ode(start().float(), TIMES.float(), lambda t: torch.sin(t).expand(2, 1))

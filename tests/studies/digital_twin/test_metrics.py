@@ -41,12 +41,14 @@ def test_valid_time_ends_where_the_error_crosses_the_limit():
 
 def test_climate_sees_a_shift_a_scale_and_a_faster_clock():
     t = np.arange(4000) * 0.05
-    truth = (np.sin(t) + 0.5 * np.sin(0.37 * t))[:, None]
+    truth = (np.sin(t) + 0.5 * np.sin(0.37 * t))[None, :, None]
     same = climate(truth, truth)
     assert same == {"mean": 0.0, "deviation": 0.0, "pdf": 0.0, "spectrum": 0.0}
     sigma = truth.std()
     assert climate(truth + sigma, truth)["mean"] == pytest.approx(1)
     assert climate(truth + sigma, truth)["pdf"] == pytest.approx(1)
     assert climate(1.5 * truth, truth)["deviation"] == pytest.approx(0.5)
-    fast = (np.sin(3 * t) + 0.5 * np.sin(0.37 * 3 * t))[:, None]
+    # Runs of another length have the same spectrum, but for the windows' share of a period.
+    assert climate(np.stack([truth[0, :2000], truth[0, 2000:]]), truth[:, :2000])["spectrum"] < 0.1
+    fast = (np.sin(3 * t) + 0.5 * np.sin(0.37 * 3 * t))[None, :, None]
     assert climate(fast, truth)["spectrum"] > 0.5
