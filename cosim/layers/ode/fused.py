@@ -72,9 +72,9 @@ class _Solve(torch.autograd.Function):
         grad, du, dw = grads[0].contiguous(), torch.zeros_like(u), torch.zeros_like(w)
         if _compiles(path):
             assert compiled is not None
-            arrays: Any = (x.numpy() for x in (grad, path, u, dt, w))
-            lam: Any = compiled.backward(*arrays, *_sizes(ctx.shapes), du.numpy(), dw.numpy())
-            dh = torch.from_numpy(lam)
+            kernel: Any = compiled.backward
+            arrays = (x.numpy() for x in (grad, path, u, dt, w))
+            dh = torch.from_numpy(kernel(*arrays, *_sizes(ctx.shapes), du.numpy(), dw.numpy()))
         else:
             dh = _backward(grad, path, u, dt, _split(w, ctx.shapes), du, _split(dw, ctx.shapes))
         return dh, du, None, dw, None

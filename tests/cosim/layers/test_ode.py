@@ -145,7 +145,7 @@ def test_the_fused_rule_and_its_adjoint_are_those_of_autograd(choose, backend, b
 
 
 def test_the_fused_rule_is_of_fourth_order_where_no_rectifier_switches():
-    rate = AnalogRate((3, 3), IDEAL, inputs=0).double()
+    rate: Any = AnalogRate((3, 3), IDEAL, inputs=0).double()
     with torch.no_grad():
         weight_of(rate.layers[0]).copy_(torch.cat([A, torch.zeros(3, 1, dtype=torch.float64)], 1))
         errors = [(AnalogODE(rate, step=step)(start(), TIMES) - exact()).abs().max() for step in (0.1, 0.05)]
