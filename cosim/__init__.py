@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cosim import hardware
+    from cosim import energy, hardware
+    from cosim.budget import Budget, error_budget
     from cosim.certification import Certificate, certify
     from cosim.controls import (
         calibrate_ranges,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STOP",
+    "Budget",
     "Cache",
     "Certificate",
     "analog_summary",
@@ -34,6 +36,8 @@ __all__ = [
     "convert_to_analog",
     "convert_to_digital",
     "cosimulate",
+    "energy",
+    "error_budget",
     "hardware",
     "learn_ranges",
     "program",
@@ -49,6 +53,7 @@ __all__ = [
 
 # Loaded on first use, so that netlists and engines do not have to wait for torch.
 _HOME = {"Certificate": "certification", "certify": "certification", "sweep": "sweeps"}
+_HOME |= dict.fromkeys(("Budget", "error_budget"), "budget")
 _HOME |= dict.fromkeys(("Cache", "run_each", "run_many"), "runs")
 _HOME |= dict.fromkeys(("STOP", "cosimulate", "replay"), "cosimulation")
 _HOME |= dict.fromkeys(("analog_summary", "convert_to_analog", "convert_to_digital"), "convert")
@@ -71,6 +76,6 @@ _HOME |= dict.fromkeys(
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f"cosim.{_HOME[name]}"), name)
-    if name == "hardware":
-        return import_module("cosim.hardware")
+    if name in ("energy", "hardware"):
+        return import_module(f"cosim.{name}")
     raise AttributeError(f"module 'cosim' has no attribute {name!r}")

@@ -19,6 +19,7 @@ import netlists.opamp
 import netlists.opamp_cmos
 import netlists.relu
 import netlists.shift_add
+import netlists.similarity
 import netlists.tcam
 import netlists.tia
 import netlists.wta
@@ -36,6 +37,7 @@ from cosim.twins import (
     opamp,
     relu,
     shift_add,
+    similarity,
     tcam,
     tia,
     wta,
@@ -138,5 +140,8 @@ CIRCUITS: dict[str, Circuit] = {
     "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
     "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
     "shift_add": Circuit.of(netlists.shift_add.ShiftAddParams(), netlists.shift_add, shift_add, shift_add.ShiftAdd),
+    "similarity": Circuit.of(
+        netlists.similarity.SimilarityParams(), netlists.similarity, similarity, similarity.Similarity
+    ),
     "encoder": Circuit.of(netlists.encoder.EncoderParams(), netlists.encoder, encoder, encoder.Encoder),
 }

@@ -1,4 +1,4 @@
-"""The list of studies: a module each, with `sizes`, `run`, `report` and `certify`."""
+"""The list of studies: a module each, with `sizes`, `run`, `report`, `certify` and `trained`."""
 
 from studies.digital_twin import study as digital_twin
 from studies.edge_pruning import study as edge_pruning

@@ -27,6 +27,7 @@ INSIDE_COSIM = [
     {"convert"},
     {"conductances", "exchange"},
     {"certification"},
+    {"energy", "budget"},
     {"cli"},
 ]
 

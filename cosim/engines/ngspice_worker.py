@@ -14,7 +14,7 @@ import time
 from ctypes.util import find_library
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared, ffi, ffi_string_utf8
 
@@ -25,12 +25,12 @@ class Library(NgSpiceShared):
     exit_status: int | None = None
     drives: "Drives | None" = None
 
-    def get_vsrc_data(self, voltage, time, node, ngspice_id) -> int:
+    def get_vsrc_data(self, voltage: Any, time: float, node: str, ngspice_id: int) -> Literal[0]:
         assert self.drives is not None
         voltage[0] = self.drives.value(node, time)
         return 0
 
-    def get_isrc_data(self, current, time, node, ngspice_id) -> int:
+    def get_isrc_data(self, current: Any, time: float, node: str, ngspice_id: int) -> Literal[0]:
         return self.get_vsrc_data(current, time, node, ngspice_id)
 
     @staticmethod
@@ -159,13 +159,15 @@ class Stepped:
     def _fresh(self) -> dict[str, Any]:
         import numpy as np
 
-        shared, found = self._library._ngspice_shared, {}
+        library: Any = ffi
+        shared: Any = self._library._ngspice_shared
+        found: dict[str, Any] = {}
         vectors, k = shared.ngSpice_AllVecs(self._plot.encode()), 0
-        while vectors[k] != ffi.NULL:
-            name = ffi.string(vectors[k])
+        while vectors[k] != library.NULL:
+            name: bytes = library.string(vectors[k])
             info = shared.ngGet_Vec_Info(self._plot.encode() + b"." + name)
-            start = ffi.cast("double *", info.v_realdata) + self._points
-            whole = np.frombuffer(ffi.buffer(start, 8 * (info.v_length - self._points)), dtype=float)
+            start = library.cast("double *", info.v_realdata) + self._points
+            whole = np.frombuffer(library.buffer(start, 8 * (info.v_length - self._points)), dtype=float)
             found[_label(name.decode())] = whole.copy()
             k += 1
         self._points += len(found["time"])

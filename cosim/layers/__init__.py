@@ -4,6 +4,7 @@ from cosim.layers.conv import AnalogConv1d, AnalogConv2d
 from cosim.layers.linear import AnalogLinear
 from cosim.layers.lines import LineRefresh
 from cosim.layers.mapping import PairConductances, SlicedWeightMapping, WeightMapping
+from cosim.layers.matching import SimilarityMatcher, TcamMatcher
 from cosim.layers.memory import Match, SemanticMemory
 from cosim.layers.netlists import netlists
 from cosim.layers.noise import TrainingNoise
@@ -27,8 +28,10 @@ __all__ = [
     "PairConductances",
     "RetentionNeuron",
     "SemanticMemory",
+    "SimilarityMatcher",
     "SlicedWeightMapping",
     "Surrogate",
+    "TcamMatcher",
     "TrainingNoise",
     "Verify",
     "WeightMapping",

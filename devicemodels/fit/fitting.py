@@ -10,16 +10,13 @@ from scipy.stats import t as student
 
 from devicemodels import Device
 from devicemodels.fit.data import Trace, cycles
+from devicemodels.fit.identify import risen, weak
 from devicemodels.fit.judge import Verdict, deviations, judge, noise_of, outliers
 from devicemodels.fit.simulate import simulate
-from devicemodels.fit.solve import Problem, Solution, covariance, independent, soft_cost, solve
+from devicemodels.fit.solve import Problem, Solution, at, covariance, independent, soft_cost, solve
 from devicemodels.fit.space import GUARDS, Space, axes
 from devicemodels.fit.starts import candidates
 
-VAGUE = 1.0
-"""A 95 % half-width of a factor e, or of the size of a linear parameter: not identified."""
-NARROW = 0.05
-"""Below this half-width a parameter has its interval even if a vague one decides it."""
 AHEAD = 12
 """Candidates asked which parameters act: at the two or three best the state may not move at all."""
 COSTLY = {
@@ -120,10 +117,19 @@ def fit(
     fixed: dict[str, str] = {}
     if free is None:
         names, fixed = independent(wide, ahead)
-    found = [solve(_at(wide, p, names), p, SCOUT) for p in best]
-    winner = min(found, key=lambda s: s.cost)
-    problem, solution = _refined(_at(wide, winner.params, names), winner.params, level)
+    problem, solution = _searched(wide, best, names, level)
     return _report(problem, solution, fixed, level, source, spread=spread)
+
+
+def _searched(wide: Problem, best: Sequence[Any], names: Sequence[str], noise: float) -> tuple[Problem, Solution]:
+    """Short searches from all starts, then the best of them to its optimum; if it does not arrive, the next."""
+    scouts = sorted((solve(at(wide, p, names), p, SCOUT) for p in best), key=lambda s: s.cost)
+    found: list[tuple[Problem, Solution]] = []
+    for scout in scouts:
+        found.append(_refined(at(wide, scout.params, names), scout.params, noise))
+        if found[-1][1].arrived:
+            break
+    return min(found, key=lambda pair: (not pair[1].arrived, pair[1].cost))
 
 
 def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solution]:
@@ -138,11 +144,6 @@ def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solut
             break
         fine = solve(weighted, fine.params)
     return weighted, fine
-
-
-def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
-    every = axes(problem.device)
-    return replace(problem, space=Space(base, tuple(every[n] for n in names)))
 
 
 def _promising(
@@ -176,7 +177,7 @@ def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, 
         params=s.params,
         interval=interval,
         fixed=fixed,
-        weak=_weak(problem, s, half),
+        weak=weak(problem, s, half),
         outliers=outliers(r),
         verdict=judge(r, r * sigma, measured, len(half)),
         noise=noise,
@@ -192,28 +193,6 @@ def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, 
     return replace(result, cycle_spread=_spread(result, between_cycles), device_spread=_spread(result, devices))
 
 
-def _weak(problem: Problem, s: Solution, half: np.ndarray) -> dict[str, str]:
-    """Parameters that the data leave open: wide intervals with their partners in the weakest directions, and bounds."""
-    names = [a.name for a in problem.space.axes]
-    if not s.arrived:
-        return dict.fromkeys(names, "the search stopped before the optimum: give a start or more starts")
-    found: dict[str, str] = {}
-    for name, edge in zip(names, s.at_bound, strict=True):
-        if edge:
-            found[name] = "it ran into the end of its range"
-    _, sizes, directions = np.linalg.svd(s.jacobian, full_matrices=False)
-    reach = (directions / np.maximum(sizes, 1e-2)[:, None]) ** 2
-    # Along a vague direction the model is no line: what it rules has no interval either.
-    ruled = reach[2 / np.maximum(sizes, 1e-2) > VAGUE].sum(axis=0) > 0.5 * reach.sum(axis=0)
-    for k, name in enumerate(names):
-        if half[k] < VAGUE and not (ruled[k] and half[k] > NARROW):
-            continue
-        weakest = directions[int(np.argmax(np.abs(directions[:, k]) / np.maximum(sizes, 1e-300)))]
-        partners = [n for n, w in zip(names, weakest, strict=True) if n != name and abs(w) > 0.3 * abs(weakest[k])]
-        found[name] = f"it can be traded for {', '.join(partners)}" if partners else "the data hardly depend on it"
-    return found
-
-
 def _spread(whole: Fit, parts: Sequence[Trace]) -> dict[str, Spread]:
     """Fits each part alone, from the common optimum, and compares; the start of the state is free in each."""
     if len(parts) < 2:
@@ -224,7 +203,7 @@ def _spread(whole: Fit, parts: Sequence[Trace]) -> dict[str, Spread]:
     rows, errors = [], []
     for part in parts:
         problem = Problem(whole.device, [part], [deviations(part, whole.noise)], whole.problem.space)
-        problem, s = _refined(_at(problem, whole.params, names), whole.params, whole.noise)
+        problem, s = _refined(at(problem, whole.params, names), whole.params, whole.noise)
         rows.append(s.coordinates)
         errors.append(np.diag(covariance(s)))
     values, own = np.stack(rows), np.stack(errors).mean(axis=0)
@@ -243,13 +222,10 @@ def profile(found: Fit, name: str) -> tuple[float, float]:
     From each end of the interval the half-width is scaled to the rise of a parabola through it; asymmetry shows.
     """
     k = found.free.index(name)
-    axis, rest = found.problem.space.axes[k], [n for n in found.free if n != name]
-    centre = float(found.solution.coordinates[k])
-    scale = max((found.residuals**2).mean(), 1e-300)
+    axis, centre = found.problem.space.axes[k], float(found.solution.coordinates[k])
     ends: list[float] = []
     for edge in found.interval[name]:
         away = axis.inward(edge) - centre
-        moved = _at(found.problem, replace(found.params, **{name: axis.outward(centre + away)}), rest)
-        rise = 2 * (solve(moved, moved.space.base, 30).cost - found.solution.cost) / scale
+        rise = risen(found.problem, found.solution, k, away)[1]
         ends.append(axis.outward(centre + away * float(np.sqrt(3.84 / max(rise, 0.04)))))
     return min(ends), max(ends)

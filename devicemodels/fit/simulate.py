@@ -71,7 +71,8 @@ def _integrate(
 
 def _rates(device: Device, sets: Sequence[Any], v: np.ndarray, grid: np.ndarray) -> Float[np.ndarray, "set v x"]:
     vs, xs = torch.from_numpy(np.ascontiguousarray(v))[:, None], torch.from_numpy(grid)[None, :]
-    vs, xs = torch.broadcast_tensors(vs, xs)
+    shape = (len(v), len(grid))
     with torch.no_grad():
-        table = np.stack([device.model.rate(p, xs, vs).numpy() for p in sets])
-    return np.nan_to_num(table, nan=0.0, posinf=1e300, neginf=-1e300)
+        # A column of voltages and a row of states: powers and exponentials of either are taken once.
+        table = np.stack([device.model.rate(p, xs, vs).expand(shape).numpy() for p in sets])
+    return table if np.isfinite(table).all() else np.nan_to_num(table, nan=0.0, posinf=1e300, neginf=-1e300)

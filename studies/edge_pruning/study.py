@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from cosim import provenance
 from cosim.certification import Certificate
@@ -23,6 +24,7 @@ from studies.edge_pruning.config import Config
 from studies.edge_pruning.evaluation import Bench, evaluate
 from studies.edge_pruning.training import Progress, Trainer
 from studies.stages import settle, stage, write
+from studies.trained import Trained
 
 TINY = Config(
     train_images=2000,
@@ -152,31 +154,61 @@ def _certificates(bench: Bench, folder: Path, engine: Engine, progress: Progress
 
 
 def certify(
-    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+    folder: Path,
+    *,
+    samples: int,
+    network: str,
+    match: str,
+    engine: Engine,
+    seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> Certificate:
     """Send `samples` test images through a trained network of the run, its layers named like `match` in `engine`.
 
-    Without a `network` the first of the run. The certificate is also left in the run's folder.
+    Without a `network` the first of the run; with `seconds` as many of the images as are done by then. The certificate
+    is also left in the run's folder.
     """
-    config = _config(folder)
+    config, name = _config(folder), _name(_config(folder), network, samples)
+    bench = Bench(config, load(config), folder)
+    certificate = _certify(bench, name, samples, match, engine, progress, seconds)
+    write(folder / f"certificate-{name}-{samples}.json", certificate.to_json())
+    return certificate
+
+
+def trained(folder: Path, *, samples: int, network: str) -> Trained:
+    """A trained network of the run on its hardware, and `samples` test images; without a `network` the first."""
+    config, name = _config(folder), _name(_config(folder), network, samples)
+    bench = Bench(config, load(config), folder)
+    return Trained(name, _model(bench, name), bench.x[:samples], bench.y[:samples])
+
+
+def _name(config: Config, network: str, samples: int) -> str:
     network = network or config.networks[0]
     if network not in config.networks:
         raise ValueError(f"unknown network {network!r}; this run has {', '.join(config.networks)}")
     if not 0 < samples <= config.test_images:
         raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
-    certificate = _certify(Bench(config, load(config), folder), network, samples, match, engine, progress)
-    write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
-    return certificate
+    return network
+
+
+def _model(bench: Bench, network: str) -> nn.Module:
+    config = bench.config
+    return bench.model(
+        "pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise, converters=True
+    )
 
 
 def _certify(
-    bench: Bench, network: str, samples: int, match: str, engine: Engine, progress: Progress | None
+    bench: Bench,
+    network: str,
+    samples: int,
+    match: str,
+    engine: Engine,
+    progress: Progress | None,
+    seconds: float | None = None,
 ) -> Certificate:
-    config = bench.config
-    model = bench.model(
-        "pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise, converters=True
-    )
-    certificate = certify_model(model, bench.x[:samples], bench.y[:samples], engine=engine, match=match, frame=0)
+    x, y = bench.x[:samples], bench.y[:samples]
+    certificate = certify_model(_model(bench, network), x, y, engine=engine, match=match, frame=0, seconds=seconds)
     if progress is not None:
         progress.print(
             f"{network} certificate: worst current error {certificate.worst:.1e}, equal predictions "

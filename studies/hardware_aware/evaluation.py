@@ -40,13 +40,17 @@ class Bench:
         found = {arm: [self._written(model, k) for k in range(self.config.draws)] for arm, model in arms.items()}
         return {"error": error, "bits": bits, **found}
 
-    def certify(self, name: str, count: int, match: str, engine: Engine) -> Certificate:
-        """The aware network of the middle error and the last resolution, written once, through the simulator."""
+    def certify(self, name: str, count: int, match: str, engine: Engine, seconds: float | None = None) -> Certificate:
+        """The network that `written` gives through the simulator."""
+        x, y = self.test.x[:count], self.test.y[:count]
+        return certify_model(self.written(name), x, y, engine=engine, match=match, frame=None, seconds=seconds)
+
+    def written(self, name: str) -> nn.Module:
+        """The aware network of the middle error and the last resolution, written once."""
         errors = sorted(self.config.errors)
         model = self._aware(name, errors[len(errors) // 2], self.config.bits[-1])
         program(model, torch.Generator().manual_seed(self.config.seed))
-        x, y = self.test.x[:count], self.test.y[:count]
-        return certify_model(model, x, y, engine=engine, match=match, frame=None)
+        return model
 
     def _written(self, model: nn.Module, draw: int) -> float:
         program(model, torch.Generator().manual_seed(self.config.seed + 100 + draw))

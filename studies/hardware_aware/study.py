@@ -22,6 +22,7 @@ from studies.hardware_aware import page
 from studies.hardware_aware.config import Config
 from studies.hardware_aware.evaluation import Bench
 from studies.stages import settle, stage, write
+from studies.trained import Trained
 
 TINY = Config(
     train_images=1500,
@@ -121,23 +122,42 @@ def _certified(bench: Bench, name: str, count: int, engine: Engine) -> dict[str,
 
 
 def certify(
-    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+    folder: Path,
+    *,
+    samples: int,
+    network: str,
+    match: str,
+    engine: Engine,
+    seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> Certificate:
     """Send `samples` test images through a network of the run that was trained for its hardware, in `engine`.
 
-    Without a `network` the first of the run. The certificate is also left in the run's folder.
+    Without a `network` the first of the run; with `seconds` as many of the images as are done by then. The certificate
+    is also left in the run's folder.
     """
+    bench, name = _chosen(folder, network, samples)
+    certificate = bench.certify(name, samples, match, engine, seconds)
+    write(folder / f"certificate-{name}-{samples}.json", certificate.to_json())
+    if progress is not None:
+        progress.print(certificate)
+    return certificate
+
+
+def trained(folder: Path, *, samples: int, network: str) -> Trained:
+    """A network of the run that was trained for its hardware, written once, and `samples` test images."""
+    bench, name = _chosen(folder, network, samples)
+    return Trained(name, bench.written(name), bench.test.x[:samples], bench.test.y[:samples])
+
+
+def _chosen(folder: Path, network: str, samples: int) -> tuple[Bench, str]:
     config = Config.of(json.loads((folder / "config.json").read_text())["config"])
     network = network or config.networks[0]
     if network not in config.networks:
         raise ValueError(f"unknown network {network!r}; this run has {', '.join(config.networks)}")
     if not 0 < samples <= config.test_images:
         raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
-    certificate = _bench(config, folder).certify(network, samples, match, engine)
-    write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
-    if progress is not None:
-        progress.print(certificate)
-    return certificate
+    return _bench(config, folder), network
 
 
 def report(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Ranges and weights of whole models: calibrated, learned, clipped."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from devicemodels.statistics import ProgrammingError
 HARDWARE = replace(IDEAL, rows=8, cols=8, dac_bits=4, adc_bits=6, adc_of="pair")
 
 
-def model():
+def model() -> Any:
     torch.manual_seed(0)
     return convert_to_analog(nn.Sequential(nn.Linear(12, 6), nn.ReLU(), nn.Linear(6, 3)).double(), HARDWARE)
 
@@ -97,7 +98,7 @@ def test_training_with_noise_finds_weights_that_stand_it():
     s² (w1² + w2²) makes both equal, w = 1 / (2 + s²).
     """
     s = 0.5
-    analog = convert_to_analog(nn.Linear(2, 1, bias=False).double(), replace(IDEAL, g_min=0.0))
+    analog: Any = convert_to_analog(nn.Linear(2, 1, bias=False).double(), replace(IDEAL, g_min=0.0))
     with torch.no_grad():
         analog.mapping.get_parameter("weight").copy_(torch.tensor([[0.9, 0.1]]))
     noise = TrainingNoise(programming=ProgrammingError(relative=s))

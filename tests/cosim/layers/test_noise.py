@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ NOISE = TrainingNoise(programming=ProgrammingError(absolute=1e-6, relative=0.03)
 SPREAD = 4.5 * (2 / DRAWS) ** 0.5
 
 
-def layer_of(hardware, *, pair="one_sided"):
+def layer_of(hardware, *, pair: Any = "one_sided"):
     weight = torch.randn(OUT, IN, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     return AnalogLinear(IN, OUT, hardware, bias=False, mapping=WeightMapping(weight, hardware, pair=pair)).double()
 
@@ -142,7 +143,7 @@ def test_one_generator_gives_one_result_and_copies_go_on_alike():
 def test_an_input_of_zeros_has_a_finite_gradient():
     layer = noisy(layer_of(HARDWARE), NOISE)
     layer(torch.zeros(2, IN, dtype=torch.float64)).sum().backward()
-    assert torch.isfinite(layer.mapping.get_parameter("weight").grad).all()
+    assert torch.isfinite(torch.as_tensor(layer.mapping.get_parameter("weight").grad)).all()
 
 
 def test_noise_without_a_generator_is_refused():

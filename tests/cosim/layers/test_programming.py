@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from math import erf, log, sqrt
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ ERROR = ProgrammingError(absolute=2e-6)
 PCM = PcmStatistics()
 
 
-def layer_on(hardware, rows=200, cols=100):
+def layer_on(hardware, rows=200, cols=100) -> Any:
     return AnalogLinear(rows, cols, hardware, bias=False, seed=2).double()
 
 
@@ -96,7 +97,7 @@ def test_compensation_undoes_a_drift_that_all_cells_share(fidelity):
     hardware = replace(
         IDEAL, rows=8, cols=8, g_min=2e-6, g_max=25e-6, drift=PCM, crossbar=CrossbarParams(r_wl=0, r_bl=0)
     )
-    layer = AnalogLinear(10, 6, hardware, bias=False, fidelity=fidelity).double()
+    layer: Any = AnalogLinear(10, 6, hardware, bias=False, fidelity=fidelity).double()
     layer.program(torch.Generator().manual_seed(0))
     layer.core.cells.ageing.fill_(0.06)
     x = torch.randn(3, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -80,7 +80,7 @@ def test_fine_tuning_in_the_loop_corrects_what_the_twin_cannot_see(ngspice):
     twin = sinh_layer(None, OhmicParams())
     with torch.no_grad():
         twin.mapping.get_parameter("weight").copy_(weight)
-        twin.bias.zero_()
+        torch.as_tensor(twin.bias).zero_()
     set_fidelity(twin, "exact")
     fit(twin, loss, 40)
     start = loss_in_the_circuit(twin)

@@ -47,6 +47,7 @@ class Solver(Actor):
 
     def run(self, netlist, analysis):
         source, upper, lower = netlist.elements
+        assert isinstance(source, V) and isinstance(upper, R) and isinstance(lower, R)
         if upper.r > 1e6:
             raise SimulationError("too much")
         current = source.dc / (upper.r + lower.r)

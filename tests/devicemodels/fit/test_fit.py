@@ -17,6 +17,7 @@ from devicemodels.fit.simulate import simulate
 from devicemodels.fit.solve import Problem, independent
 from devicemodels.fit.space import Space, axes
 from devicemodels.fit.stepping import march
+from devicemodels.fit.thresholds import pivots
 from devicemodels.lint import lint
 from netlists.spice import N, Netlist, Pwl, SubcktText, V, VerilogA, X
 from tests.bench.fit import LOOPS, as_kept, measured, truth
@@ -81,6 +82,30 @@ def test_hp_is_recovered_and_only_the_ratio_of_mobility_and_thickness() -> None:
     low, high = found.interval["d"]
     # Twice the interval around its middle: beyond it with probability 1e-4.
     assert abs(as_kept(p, found).d - (low + high) / 2) < high - low < 0.05 * found.params.d
+
+
+def test_an_exponent_that_the_sweep_leaves_open_is_not_called_identified() -> None:
+    """The interval of the Jacobian was 6.4 to 7.5 here, and the truth is 4: the threshold can be traded for it."""
+    rng = np.random.default_rng(35)
+    p = truth(VTEAM, rng)
+    found = fit(VTEAM, measured(VTEAM, p, rng), starts=2, seed=35, spread=False)
+    assert found.solution.arrived and found.verdict.fits
+    assert {"v_off", "k_off", "alpha_off"} <= set(found.weak) and not {"r_on", "r_off", "x0"} & set(found.weak)
+
+
+def test_rates_at_the_switching_voltage_are_coordinates_and_come_back() -> None:
+    p = VTEAM.params()
+    found = pivots(VTEAM, [noisy(p, 3)])
+    assert [pivot.law.k for pivot in found] == ["k_off", "k_on"]
+    space = Space(p, tuple(axes(VTEAM)[n] for n in ("v_off", "k_off", "alpha_off")), found)
+    u = space.coordinates(p)
+    # exp of the coordinate of k_off is the rate (per second, times w_off - w_on) at v*, written out here.
+    v = found[0].v
+    assert np.exp(u[1]) == pytest.approx(p.k_off * (v / p.v_off - 1) ** p.alpha_off, rel=1e-12)
+    other = space.params(u + np.array([0.1, 0.0, -0.2]))
+    assert other is not None and other.v_off == pytest.approx(p.v_off * np.exp(0.1), rel=1e-12)
+    assert other.k_off * (v / other.v_off - 1) ** other.alpha_off == pytest.approx(np.exp(u[1]), rel=1e-9)
+    np.testing.assert_allclose(space.coordinates(other), u + np.array([0.1, 0.0, -0.2]), rtol=0, atol=1e-9)
 
 
 def test_parameters_that_are_not_free_stay_as_they_are() -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from typer.testing import CliRunner
 
+from cosim import Budget
 from cosim.certification import Certificate
 from cosim.engines import ENGINES
 from studies import STUDIES
+from studies.cli import app
 from studies.hardware_aware import figures, study
 from studies.hardware_aware.config import Config
 from studies.hardware_aware.study import Results
@@ -88,3 +91,25 @@ def test_the_report_holds_every_number_of_the_table(finished: Path):
 def test_bad_configuration_is_named(change: dict, message: str):
     with pytest.raises(ValueError, match=message):
         replace(SMALL, **change)
+
+
+def test_budget_and_energy_of_a_run_are_commands(finished: Path, tmp_path: Path):
+    plots = [str(tmp_path / name) for name in ("budget.png", "energy.png")]
+    options = ("--samples", "20", "--json", "--plot")
+    budget = CliRunner().invoke(app, ["budget", str(finished), "--seeds", "2", *options, plots[0]])
+    assert budget.exit_code == 0, budget.output
+    found = Budget.from_json(budget.stdout)
+    assert list(found.alone) == ["programming error", "line resistance", "DAC", "ADC"]
+    assert (found.samples, found.seeds, found.labelled) == (20, 2, True)
+    energy = CliRunner().invoke(app, ["energy", str(finished), *options, plots[1]])
+    assert energy.exit_code == 0, energy.output
+    assert json.loads(energy.stdout)["macs"] == 20 * (196 * 16 + 16 * 10)
+    assert all(Path(plot).stat().st_size > 0 for plot in plots)
+
+
+def test_the_simulator_is_given_no_more_time_than_asked_for(finished: Path):
+    options = ["--samples", "50", "--seconds", "1e-3", "--match", "4", "--json"]
+    done = CliRunner().invoke(app, ["certify", str(finished), *options])
+    assert done.exit_code == 0, done.output
+    certificate = Certificate.from_json(done.stdout)
+    assert (certificate.equal_predictions.count, certificate.inputs, certificate.seconds_allowed) == (1, 50, 1e-3)
