@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from cosim import provenance
+from cosim import program, provenance
 from cosim.certification import Certificate
 from cosim.certification import certify as certify_model
 from cosim.engines import ENGINES
@@ -22,6 +22,7 @@ from studies.digital_twin.config import Config
 from studies.digital_twin.parts import Part
 from studies.edge_pruning.training import Progress
 from studies.stages import settle, stage, write
+from studies.trained import Trained
 
 STUDY = "digital_twin"
 
@@ -159,30 +160,47 @@ class _Field(torch.nn.Module):
 
 
 def certify(
-    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+    folder: Path,
+    *,
+    samples: int,
+    network: str,
+    match: str,
+    engine: Engine,
+    seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> Certificate:
     """Send states of the test through the crossbars of a part's twin (default: the run's first part) in `engine`.
 
-    This certifies the right-hand side, layer by layer; the closed loop in time is the run's own stage.
+    This certifies the right-hand side, layer by layer; the closed loop in time is the run's own stage. With `seconds`
+    as many samples as fit into about that time.
     """
+    found = trained(folder, samples=samples, network=network)
+    certificate = certify_model(
+        found.model, found.inputs, None, engine=engine, match=match, frame=None, seconds=seconds
+    )
+    write(folder / f"certificate-{found.network}-{samples}.json", certificate.to_json())
+    if progress is not None:
+        progress.print(certificate)
+    return certificate
+
+
+def trained(folder: Path, *, samples: int, network: str) -> Trained:
+    """The right-hand side of a part's twin, written once with the error `Config.noise`, and states of the test."""
     config = Config.of(json.loads((folder / "config.json").read_text())["config"])
     name = network or config.parts[0]
     if name not in config.parts:
         raise ValueError(f"unknown network {name!r}; this run has {', '.join(config.parts)}")
     part = parts.MAKE[name](config)
-    model = part.trained("twin", folder)
+    model = part.trained("twin", folder, error=config.noise)
     assert isinstance(model, models.Twin)
+    program(model, torch.Generator().manual_seed(config.seed))
     rows = torch.from_numpy(part.test.states).flatten(0, 1)
     if part.inputs:
         rows = torch.cat([rows, torch.from_numpy(part.test.drives[:, ::2]).flatten(0, 1)], 1)
     if not 0 < samples <= len(rows):
         raise ValueError(f"samples must be between 1 and {len(rows)}, got {samples}")
     chosen = rows[torch.linspace(0, len(rows) - 1, samples).round().long()]
-    certificate = certify_model(_Field(model, part.states), chosen, None, engine=engine, match=match, frame=None)
-    write(folder / f"certificate-{name}-{samples}.json", certificate.to_json())
-    if progress is not None:
-        progress.print(certificate)
-    return certificate
+    return Trained(name, _Field(model, part.states), chosen, None)
 
 
 def report(folder: Path) -> Path:
