@@ -100,7 +100,7 @@ def circuit(results: dict[str, Any], part: str) -> "Figure":
             off = 100 * np.abs(np.array(loop[name]) - circuit).max(1) / swing
             column[1].plot(t, off, color=colour, lw=1.0, label=label)
         column[0].set(ylabel="states (units)", title=loop["label"])
-        column[1].set(ylabel="off the circuit (% of swing)", xlabel="time (units; 1 ms each)", ylim=(0, None))
+        column[1].set(ylabel="off (% of swing)", xlabel="time (units; 1 ms each)", ylim=(0, None))
     for panel in panels[:, 0]:
         panel.legend(fontsize=8, frameon=False)
     return figure
