@@ -1,7 +1,13 @@
 """The list of studies: a module each, with `sizes`, `run`, `report`, `certify` and `trained`."""
 
 from studies.diffusion import study as diffusion
+from studies.digital_twin import study as digital_twin
 from studies.edge_pruning import study as edge_pruning
 from studies.hardware_aware import study as hardware_aware
 
-STUDIES = {"diffusion": diffusion, "edge_pruning": edge_pruning, "hardware_aware": hardware_aware}
+STUDIES = {
+    "diffusion": diffusion,
+    "digital_twin": digital_twin,
+    "edge_pruning": edge_pruning,
+    "hardware_aware": hardware_aware,
+}

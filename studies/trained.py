@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 
 class Trained(NamedTuple):
-    """A network on its hardware, and some test inputs [sample, ...] with their labels [sample]."""
+    """A network on its hardware, and some test inputs [sample, ...] with their labels [sample], where it has any."""
 
     network: str
     model: nn.Module
     inputs: Tensor
-    labels: Tensor
+    labels: Tensor | None

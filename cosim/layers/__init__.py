@@ -8,7 +8,7 @@ from cosim.layers.matching import SimilarityMatcher, TcamMatcher
 from cosim.layers.memory import Match, SemanticMemory
 from cosim.layers.netlists import netlists
 from cosim.layers.noise import TrainingNoise
-from cosim.layers.ode import AnalogODE
+from cosim.layers.ode import AnalogODE, AnalogRate
 from cosim.layers.programming import Verify
 from cosim.layers.recurrent import AnalogRNN
 from cosim.layers.spiking import CircuitNeuron, LifLayer, OverTime, RetentionNeuron, Surrogate
@@ -19,6 +19,7 @@ __all__ = [
     "AnalogLinear",
     "AnalogODE",
     "AnalogRNN",
+    "AnalogRate",
     "CircuitNeuron",
     "LifLayer",
     "LineRefresh",

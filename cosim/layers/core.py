@@ -108,7 +108,8 @@ class AnalogCore(nn.Module):
 
     def matrix(self) -> Float[Tensor, "row col"] | None:
         """The chain after the DAC as one matrix in units of the weight, or None where it is not linear or noisy."""
-        if self.hardware.adc_bits is not None or self.cells.active is not None:
+        source = self.cells.active
+        if self.hardware.adc_bits is not None or (source is not None and not source.in_cells):
             return None
         found = self._pairs()
         return None if found is None else self.combined(found[0].T)

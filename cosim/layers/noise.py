@@ -64,6 +64,11 @@ class NoiseSource:
     def __init__(self, noise: TrainingNoise, generator: torch.Generator) -> None:
         self.noise, self.generator = noise, generator
 
+    @property
+    def in_cells(self) -> bool:
+        """Whether all of the noise is a draw for each cell, so that the chain stays one product."""
+        return self.noise.cells == "each" and not self.noise.output
+
     def cells(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
         """`g` (S) with a draw for each cell, where the noise asks for that."""
         if self.noise.cells == "sum":

@@ -1,0 +1,1 @@
+"""The neural-ODE digital twin: an HP memristor and Lorenz96, from data to the closed analogue loop."""
