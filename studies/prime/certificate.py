@@ -24,7 +24,6 @@ from cosim.twins.lif.calibration import rising_edges
 from cosim.waveforms import Waveforms
 from devicemodels.units import Second
 from studies.prime import circuits
-from studies.prime.config import Config
 from studies.prime.early_stop import answers, stops
 from studies.prime.network import Classifier, sides
 from studies.prime.twin import Fits, cells
@@ -83,7 +82,7 @@ class PrimeCertificate:
                 f"same answer        {wilson(agree, self.samples)}",
                 f"accuracy           {wilson(right, self.samples)} in {self.engine}",
                 f"same spikes        {self.equal_slots:.2%} of neurons and steps, {self.spikes} and {self.spikes_twin}",
-                f"mean steps         {np.mean(self.stops):.2f} in {self.engine}, {np.mean(self.stops_twin):.2f} in twin",
+                f"mean steps         {np.mean(self.stops):.2f} in {self.engine}, {np.mean(self.stops_twin):.2f} twin",
                 f"worst output       {self.worst_output:.1e} V apart, of up to {self.largest_output:.2g} V",
                 f"certificate        {'holds' if self.holds else 'DOES NOT HOLD'} (same stop for at least 95 %)",
             ]

@@ -115,9 +115,7 @@ def neurons(x: Float[np.ndarray, "time row"], g: Float[np.ndarray, "row col 2"],
 RAILS = ("i(vhigh)", "i(vlow)")
 
 
-def outputs(
-    currents: Float[np.ndarray, "time col 2"], g: Float[np.ndarray, "row col 2"], config: Config
-) -> Netlist:
+def outputs(currents: Float[np.ndarray, "time col 2"], g: Float[np.ndarray, "row col 2"], config: Config) -> Netlist:
     """The output layer: amplifiers and integrators of all classes at columns of the cells `g` (S).
 
     Without line resistance a column whose word lines are driven is a current source, `currents` (A), beside the sum
@@ -191,5 +189,3 @@ def _amplifiers(k: int) -> list[Element]:
 
 def _amplifier(r_f: Ohm) -> Subckt:
     return tia.build(TiaParams(r_f=r_f, g_col=0.0, c_col=0.0, opamp=AMPLIFIER))
-
-

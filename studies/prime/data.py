@@ -49,7 +49,9 @@ def load(config: Config) -> Data:
     # MNIST and N-MNIST have the same order: images after those that were recorded are new ones.
     extra = _made(images.train, images.train_labels, len(train), config.generated, config, 1)
     judged = _made(images.test, images.test_labels, len(test), config.generated_test, config, 2)
-    said += f"; besides {len(extra):,} training and {len(judged):,} test samples generated from MNIST images by saccades"
+    said += (
+        f"; besides {len(extra):,} training and {len(judged):,} test samples generated from MNIST images by saccades"
+    )
     both = Part(np.concatenate([train.x, extra.x]), np.concatenate([train.y, extra.y]))
     return Data(both, test, judged, said)
 
@@ -102,7 +104,9 @@ def _made(images: np.ndarray, labels: np.ndarray, start: int, count: int, config
         raise ValueError(f"generated samples must be at most {len(images) - start} with these images, got {count}")
     random = np.random.default_rng([config.seed, stream])
     chosen = range(start, start + count)
-    return _part([_frames(saccades(images[k], random), config) for k in chosen], [int(labels[k]) for k in chosen], config)
+    return _part(
+        [_frames(saccades(images[k], random), config) for k in chosen], [int(labels[k]) for k in chosen], config
+    )
 
 
 def _frames(events, config: Config) -> np.ndarray:

@@ -18,7 +18,7 @@ from studies.prime.network import LAYERS, Classifier, sides
 from studies.prime.twin import cells
 
 MAC_FP32: Joule = 4.6e-12
-"""One 32-bit floating-point multiplication (3.7 pJ) and addition (0.9 pJ) in 45 nm: Horowitz, ISSCC 2014, figure 1.1.9."""
+"""One 32-bit floating-point multiplication (3.7 pJ) and addition (0.9 pJ) in 45 nm: Horowitz, ISSCC 2014."""
 ADD_FP32: Joule = 0.9e-12
 """The addition alone, from the same."""
 MAC_INT8: Joule = 0.23e-12

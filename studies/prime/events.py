@@ -32,7 +32,9 @@ class Events:
     def decode(raw: bytes, name: str = "recording") -> "Events":
         """The 5 bytes an event of N-MNIST's `.bin`: x, y, 1 bit polarity, 23 bits time; ValueError names `name`."""
         if len(raw) % 5:
-            raise ValueError(f"{name} is no N-MNIST recording: its {len(raw)} bytes are no whole number of 5-byte events")
+            raise ValueError(
+                f"{name} is no N-MNIST recording: its {len(raw)} bytes are no whole number of 5-byte events"
+            )
         b = np.frombuffer(raw, np.uint8).reshape(-1, 5).astype(np.int64)
         events = Events(b[:, 0], b[:, 1], (b[:, 2] & 127) << 16 | b[:, 3] << 8 | b[:, 4], b[:, 2] >> 7)
         events.check(name)

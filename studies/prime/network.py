@@ -104,7 +104,9 @@ def build(arm: str, config: Config, hardware: Hardware = IDEAL) -> Classifier:
 def _mapping(rows: int, cols: int, config: Config, random: torch.Generator) -> PrunedPairMapping:
     """Pairs of two formed cells whose differences have the paper's spread and scale."""
     forming = replace(Forming(), std=config.weight_std / sqrt(2))
-    mapping = PrunedPairMapping(rows, cols, PruningParams(layout="differential", density=config.density), forming, random)
+    mapping = PrunedPairMapping(
+        rows, cols, PruningParams(layout="differential", density=config.density), forming, random
+    )
     mapping.unit.fill_(config.weight_unit)
     return mapping
 

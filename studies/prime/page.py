@@ -19,9 +19,7 @@ def percent(share: float) -> str:
 
 def used(results: dict[str, Any], arm: str, origin: str) -> dict[str, Any]:
     """The point of the early-stop curve at the threshold of the run."""
-    (one,) = (
-        p for p in results["early"][arm][origin]["curve"] if p["threshold"] == results["config"]["stop_at"]
-    )
+    (one,) = (p for p in results["early"][arm][origin]["curve"] if p["threshold"] == results["config"]["stop_at"])
     return one
 
 
@@ -48,7 +46,9 @@ def write(folder: Path, results: dict[str, Any]) -> Path:
         Section("Provenance", _provenance(results)),
     ]
     lead = paragraph(verdict(results), "lead") + paragraph(results["data"] + ".", "soft")
-    return report.write(folder / "report.html", "A pruned random spiking network that stops when it is sure", lead, sections)
+    return report.write(
+        folder / "report.html", "A pruned random spiking network that stops when it is sure", lead, sections
+    )
 
 
 def _early(results: dict[str, Any]) -> str:
@@ -89,8 +89,8 @@ def _robustness(results: dict[str, Any]) -> str:
     first = next(iter(results["robustness"].values()))
     return picture(
         figures.robustness(results),
-        f"From {percent(np.mean(first[0]['accuracy']))} without read noise to {percent(np.mean(first[-1]['accuracy']))} "
-        f"at {percent(first[-1]['value'])}; marks are single draws.",
+        f"From {percent(np.mean(first[0]['accuracy']))} without read noise to "
+        f"{percent(np.mean(first[-1]['accuracy']))} at {percent(first[-1]['value'])}; marks are single draws.",
     )
 
 
@@ -106,8 +106,8 @@ def _energy(results: dict[str, Any]) -> str:
     if measured:
         text = paragraph(
             f"Measured from waveforms, mean of {measured['samples']} samples: {measured['neurons']} neurons with "
-            f"amplifiers that are on all the time {1e9 * np.mean(measured['energy_neurons']):.2f} nJ for all steps; the "
-            f"output layer until its stop {1e9 * np.mean(measured['energy_outputs']):.2f} nJ."
+            f"amplifiers that are on all the time {1e9 * np.mean(measured['energy_neurons']):.2f} nJ for all steps; "
+            f"the output layer until its stop {1e9 * np.mean(measured['energy_outputs']):.2f} nJ."
         )
     return (
         table(("digital", "all steps (µJ)", "early stop (µJ)", "over the circuits with early stop"), rows)

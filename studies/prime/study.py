@@ -30,12 +30,10 @@ TINY = Config(
     test_recordings=60,
     generated=0,
     generated_test=0,
-    pool=2,
-    steps=4,
+    steps=3,
     channels=(4, 8),
-    threshold=0.2,
-    epochs=8,
-    sure_epochs=3,
+    epochs=6,
+    sure_epochs=2,
     batch=20,
     rate=5e-3,
     certified=2,
@@ -51,7 +49,14 @@ DEMO = Config()
 """The paper's network on 1,000 recordings and 1,000 generated samples."""
 
 FULL = Config(
-    train_recordings=60_000, test_recordings=10_000, generated=0, generated_test=0, sure_epochs=0, batch=128, swept=1_000
+    train_recordings=60_000,
+    test_recordings=10_000,
+    generated=0,
+    generated_test=0,
+    sure_epochs=0,
+    stop_at=0.8,
+    batch=128,
+    swept=1_000,
 )
 """All of N-MNIST with the paper's training."""
 

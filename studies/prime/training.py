@@ -19,7 +19,7 @@ from studies.prime.network import ARMS, Classifier, answer, build, mappings
 class Progress(Protocol):
     """Where a run says what it is doing."""
 
-    def print(self, text: str) -> None: ...
+    def print(self, *objects: object) -> None: ...
 
 
 def tensors(part: Part) -> tuple[Float[Tensor, "time sample 2 row col"], Tensor]:
