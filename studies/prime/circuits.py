@@ -42,8 +42,9 @@ LEAD = 2
 """Steps before the first packet, in which the output integrators are set to 0."""
 AMPLIFIER: OpampParams = replace(CMOS_180NM, r_out=50.0)
 """Of every column: CMOS_180NM with an output stage that can sink a column's current (ours)."""
-MEMBRANE = LifParams(c=1e-12, v_threshold=0.1, v_rearm=0.02, r_reset=800.0, t_refractory=600e-9)
-"""Capacitor, threshold and reset of the neurons; the leak follows from the retention."""
+MEMBRANE = LifParams(c=1e-12, v_threshold=0.1, v_rearm=0.02, r_reset=800.0, t_refractory=600e-9, r_fire=2e3)
+"""Capacitor, threshold and reset of the neurons; the leak follows from the retention. The output is charged (0.2 ns)
+before the membrane is reset (0.8 ns), or the pulse would be low and the hold too short."""
 R_F: dict[str, Ohm] = {"conv1": 5e3, "linear": 500.0}
 """Feedback resistors: a column's common current stays well inside the rails."""
 COUNTS = 10

@@ -53,8 +53,8 @@ class Config:
     retention: Annotated[One, FRACTION] = 0.2
     """Of a membrane per step (paper: 0.2)."""
     stop_at: Annotated[One, FRACTION] = 0.3
-    """Largest probability above which inference ends (paper: 0.8; ours, since fewer samples give smaller outputs, chosen
-    on training recordings and generated samples)."""
+    """Largest probability above which inference ends (paper: 0.8; ours was chosen on training recordings and generated
+    samples, as fewer samples give smaller outputs)."""
     temperature: Annotated[One, POSITIVE] = 2.0
     """Divides the mean output before the softmax (paper: 2)."""
     v_read: Annotated[Volt, POSITIVE] = 0.1

@@ -14,13 +14,13 @@ from studies.prime.early_stop import answers, operations, stops, up_to
 from studies.prime.network import answer, build, mappings, sides
 from studies.prime.twin import Fits, as_built
 
-SMALL = Config(data="shipped", channels=(3, 4), steps=4)
+SMALL = Config(data="shipped", channels=(3, 4), steps=4, threshold=0.05)
 
 
 def counts(config: Config, samples: int = 3) -> torch.Tensor:
     random = torch.Generator().manual_seed(1)
     side = sides(config)[0]
-    return torch.poisson(torch.full((config.steps, samples, 2, side, side), 0.3), generator=random)
+    return torch.poisson(torch.full((config.steps, samples, 2, side, side), 0.6), generator=random)
 
 
 @pytest.mark.parametrize("arm", ["pruned", "software"])
@@ -47,9 +47,9 @@ def test_the_network_is_the_loop_of_the_papers_equations():
     u1 = u2 = total = torch.zeros(())
     for t, counted in enumerate(x):
         u1 = F.leaky_relu(0.2 * u1 + F.conv2d(counted, w1, padding=1), 0.1)
-        s1 = (u1 > 0.2).float()
+        s1 = (u1 > config.threshold).float()
         u2 = F.leaky_relu(0.2 * u2 + F.conv2d(F.avg_pool2d(s1, 2), w2), 0.1)
-        s2 = (u2 > 0.2).float()
+        s2 = (u2 > config.threshold).float()
         total = total + F.avg_pool2d(s2, 2).flatten(1) @ w3.T
         u1, u2 = u1 * (1 - s1), u2 * (1 - s2)
         assert s1.mean() > 0.01 and s2.mean() > 0.001
