@@ -63,7 +63,7 @@ def test_output_integrators_hold_the_sums_of_the_differences():
         at = np.array([min(circuits.end(step), waves.time[-1])])
         found = np.array([waves.at(f"v(u{k})", at)[0] for k in range(2)])
         # A hundredth of the unit: what the closed form leaves out are loads of some 10 Ω beside 20 kΩ.
-        np.testing.assert_allclose(found, expected[step], rtol=0.005, atol=2e-4)
+        np.testing.assert_allclose(found, expected[step], rtol=0.005, atol=3e-5)
         np.testing.assert_allclose(found / circuits.per_unit(fit), exact[step], rtol=0.01, atol=0.1)
 
 
