@@ -23,7 +23,10 @@ bench: setup
 	@mkdir -p $(BENCH)
 	@$(PYTHON) -m tests.bench.crossbar --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.transient --sides 8 16 32 | tee $(BENCH)/transient.md
+	@$(PYTHON) -m tests.bench.runs --folder $(BENCH)
+	@$(PYTHON) -m tests.bench.tcam --folder $(BENCH)
 	@$(PYTHON) -m tests.bench.line_training --short 30 --steps 300 | tee $(BENCH)/line_training.md
+	@$(PYTHON) -m tests.bench.training --steps 200 | tee $(BENCH)/training.md
 	@$(PYTHON) -m tests.bench.lif | tee $(BENCH)/lif.md
 	@$(PYTHON) -m tests.bench.lif_spikes | tee $(BENCH)/lif_spikes.md
 

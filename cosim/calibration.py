@@ -58,7 +58,7 @@ class Record:
             residuals = {name: Residual(**data.pop(name)) for name in ("bench", "unseen")}
             domain = {name: (float(low), float(high)) for name, (low, high) in data.pop("domain").items()}
             return Record(**residuals, domain=domain, **data)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError(f"not a calibration record: {error}") from None
 
 

@@ -6,14 +6,44 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+import netlists.adc
+import netlists.axon_hillock
+import netlists.comparator
+import netlists.dac
+import netlists.encoder
 import netlists.integrator
 import netlists.lif
+import netlists.multiplier
+import netlists.ode_loop
 import netlists.opamp
+import netlists.opamp_cmos
+import netlists.relu
+import netlists.shift_add
+import netlists.similarity
+import netlists.tcam
 import netlists.tia
+import netlists.wta
 from cosim.calibration import Record, Residual
 from cosim.engines import Analysis, Engine
-from cosim.twins import integrator, lif, opamp, tia
+from cosim.twins import (
+    adc,
+    comparator,
+    dac,
+    encoder,
+    integrator,
+    lif,
+    multiplier,
+    ode_loop,
+    opamp,
+    relu,
+    shift_add,
+    similarity,
+    tcam,
+    tia,
+    wta,
+)
 from cosim.twins.base import Overlay, Twin
+from cosim.twins.stand_in import AXON_HILLOCK, OPAMP_CMOS
 from netlists.spice import Netlist, Subckt
 
 
@@ -41,6 +71,12 @@ class TwinModule(Protocol):
     def respond(self) -> Callable[[Any, Tensor], Tensor]: ...
 
 
+class Shell(Protocol):
+    """What makes a calibrated twin: a class of twins, or a stand-in."""
+
+    def from_record(self, p: Any, record: Record, /) -> Twin: ...
+
+
 @dataclass(frozen=True)
 class Circuit:
     """One circuit: its default parameters and, as functions of parameters, everything that is made from them.
@@ -64,7 +100,7 @@ class Circuit:
     respond: Callable[[Any, Tensor], Tensor]
 
     @staticmethod
-    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: type[Twin]) -> "Circuit":
+    def of(params: Any, netlist: NetlistModule, twin: TwinModule, shell: Shell) -> "Circuit":
         """The circuit of two modules with the fixed words, and the twin's class."""
         return Circuit(
             params=params,
@@ -87,4 +123,25 @@ CIRCUITS: dict[str, Circuit] = {
         netlists.integrator.IntegratorParams(), netlists.integrator, integrator, integrator.Integrator
     ),
     "lif": Circuit.of(netlists.lif.LifParams(), netlists.lif, lif, lif.Lif),
+    "relu": Circuit.of(netlists.relu.ReluParams(), netlists.relu, relu, relu.Relu),
+    "ode_loop": Circuit.of(netlists.ode_loop.OdeLoopParams(), netlists.ode_loop, ode_loop, ode_loop.OdeLoop),
+    "comparator": Circuit.of(
+        netlists.comparator.ComparatorParams(), netlists.comparator, comparator, comparator.Comparator
+    ),
+    "tcam": Circuit.of(netlists.tcam.TcamParams(), netlists.tcam, tcam, tcam.Tcam),
+    "wta": Circuit.of(netlists.wta.WtaParams(), netlists.wta, wta, wta.Wta),
+    "opamp_cmos": Circuit.of(netlists.opamp_cmos.OpampCmosParams(), netlists.opamp_cmos, OPAMP_CMOS, OPAMP_CMOS),
+    "axon_hillock": Circuit.of(
+        netlists.axon_hillock.AxonHillockParams(), netlists.axon_hillock, AXON_HILLOCK, AXON_HILLOCK
+    ),
+    "multiplier": Circuit.of(
+        netlists.multiplier.MultiplierParams(), netlists.multiplier, multiplier, multiplier.Multiplier
+    ),
+    "dac": Circuit.of(netlists.dac.DacParams(), netlists.dac, dac, dac.Dac),
+    "adc": Circuit.of(netlists.adc.AdcParams(), netlists.adc, adc, adc.Adc),
+    "shift_add": Circuit.of(netlists.shift_add.ShiftAddParams(), netlists.shift_add, shift_add, shift_add.ShiftAdd),
+    "similarity": Circuit.of(
+        netlists.similarity.SimilarityParams(), netlists.similarity, similarity, similarity.Similarity
+    ),
+    "encoder": Circuit.of(netlists.encoder.EncoderParams(), netlists.encoder, encoder, encoder.Encoder),
 }

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.layers.base import AnalogLayer
 from cosim.layers.lines import from_planes, to_planes
 from cosim.layers.mapping import planes

@@ -1,37 +1,47 @@
-"""Whole models: to analogue layers and back, a summary of the hardware they need, and their controls."""
+"""Whole models: to analogue layers and back, and a summary of the hardware they need."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cosim.engines.base import Engine
+from cosim.controls import some_layers
 from cosim.hardware import Hardware
 from cosim.layers import AnalogConv1d, AnalogConv2d, AnalogLinear, AnalogRNN
 from cosim.layers.base import AnalogLayer
-from cosim.layers.cells import difference
-from cosim.layers.core import AnalogCore, Read
 from cosim.layers.counterparts import analog_conv1d, analog_rnn, digital_rnn
-from cosim.layers.lines import LineRefresh
-from cosim.layers.mapping import WeightMapping
-from devicemodels.units import Siemens
+from cosim.layers.mapping import Pair, SlicedWeightMapping, WeightMapping
+from devicemodels.units import POSITIVE, Count, Siemens, validate
+
+MakeMapping = Callable[[Tensor], nn.Module]
 
 
-def analog_layers(model: nn.Module, match: str = "*") -> Iterator[tuple[str, AnalogLayer]]:
-    """The analogue layers whose name in the model matches the pattern, in the model's order."""
-    for name, module in model.named_modules():
-        if isinstance(module, AnalogLayer) and fnmatchcase(name, match):
-            yield name, module
+@dataclass(frozen=True, kw_only=True)
+class Slices:
+    """Pairs per weight and levels of each."""
+
+    count: Annotated[Count, POSITIVE]
+    levels: Annotated[Count, POSITIVE]
+
+    def __post_init__(self) -> None:
+        validate(self)
 
 
 def convert_to_analog(
-    model: nn.Module, hardware: Hardware, *, match: str = "*", fidelity: str = "ideal", seed: int = 0
+    model: nn.Module,
+    hardware: Hardware,
+    *,
+    match: str = "*",
+    fidelity: str = "ideal",
+    seed: int = 0,
+    pair: Pair = "one_sided",
+    slices: Slices | None = None,
 ) -> nn.Module:
     """A copy of the model whose layers named like `match` are analogue, with the same weights.
 
@@ -39,15 +49,23 @@ def convert_to_analog(
     hardware converts further layers of the copy; a recurrent layer has one hardware.
 
     Converting does not program: until `program` is called the conductances are the exact targets. `seed` decides the
-    read-noise frames, different in every layer. Raises ValueError for a layer that tiles cannot do.
+    read-noise frames, different in every layer. `pair` is the kind of the pairs (layers/mapping.py); with `slices` each
+    weight is several pairs, which are one-sided. Raises ValueError for a layer that tiles cannot do.
     """
+    if slices is not None and pair != "one_sided":
+        raise ValueError(f"pair must be 'one_sided' with slices, got {pair!r}")
+    mapping = (
+        partial(WeightMapping, hardware=hardware, pair=pair)
+        if slices is None
+        else partial(SlicedWeightMapping, hardware=hardware, slices=slices.count, levels=slices.levels)
+    )
     seeds = iter(np.random.SeedSequence(seed).generate_state(1 + sum(1 for _ in model.modules())).tolist())
 
     def convert(name: str, module: nn.Module) -> nn.Module | None:
         # A subclass may use its weight in other ways than by its forward.
         if type(module) not in _MAKERS or not fnmatchcase(name, match):
             return None
-        made = _MAKERS[type(module)](name, module, hardware, fidelity=fidelity, seed=next(seeds))
+        made = _MAKERS[type(module)](name, module, hardware, mapping=mapping, fidelity=fidelity, seed=next(seeds))
         return _like(module, made) if isinstance(made, AnalogLayer) else made
 
     return _replaced(model, convert)
@@ -66,79 +84,6 @@ def convert_to_digital(model: nn.Module, *, as_programmed: bool = False) -> nn.M
         return _digital(module, as_programmed=as_programmed) if isinstance(module, AnalogLayer) else None
 
     return _replaced(model, convert)
-
-
-def set_fidelity(
-    model: nn.Module,
-    fidelity: str,
-    match: str = "*",
-    *,
-    engine: Engine | None = None,
-    workers: int | None = None,
-    refresh: LineRefresh | None = None,
-) -> None:
-    """Set the fidelity of the layers named like `match`; "spice" needs the engine, and runs `workers` at a time.
-
-    `refresh` says how often training solves the lines: LineRefresh(steps=1) is in every step, None leaves it as it is.
-    """
-    if fidelity == "spice" and engine is None:
-        raise ValueError('fidelity "spice" needs an engine, got None; pass engine=ENGINES["ngspice"]()')
-    for _, layer in _some(model, match):
-        layer.fidelity, layer.engine, layer.core.workers = fidelity, engine, workers
-        layer.refresh = layer.refresh if refresh is None else refresh
-
-
-def set_frame(model: nn.Module, frame: int | None, match: str = "*") -> None:
-    """Set the read-noise frame of the layers named like `match`; None is no read noise."""
-    for _, layer in _some(model, match):
-        layer.frame = frame
-
-
-def program(model: nn.Module, generator: torch.Generator, match: str = "*") -> None:
-    """Write the weights of the layers named like `match`: draws their programming errors and stuck cells."""
-    for _, layer in _some(model, match):
-        layer.program(generator)
-
-
-@torch.no_grad()
-def calibrate_ranges(model: nn.Module, inputs: Tensor, match: str = "*") -> None:
-    """Fix the input range of each layer, and of its converters, at the largest values that `inputs` bring about.
-
-    Without this call the input range follows each batch, and the converters span what a tile can give at worst.
-    """
-    layers = [layer for _, layer in _some(model, match)]
-    hooks = [layer.register_forward_pre_hook(_watch_inputs) for layer in layers]
-    for layer in layers:
-        layer.core.input_range = layer.core.adc_range = None
-        layer.core.recorder = partial(_watch_currents, layer.core)
-    try:
-        model(inputs)
-    finally:
-        for layer, hook in zip(layers, hooks, strict=True):
-            layer.core.recorder = None
-            hook.remove()
-
-
-def _watch_inputs(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-    assert isinstance(layer, AnalogLayer)
-    largest = arguments[0].detach().abs().max()
-    # A recurrent layer reads many times in one pass.
-    if largest > 0 and (layer.core.input_range is None or largest > layer.core.input_range):
-        layer.core.input_range = largest
-
-
-def _watch_currents(core: AnalogCore, read: Read) -> None:
-    largest = read.currents.abs().max()
-    if core.hardware.adc_bits is not None and largest > 0 and (core.adc_range is None or largest > core.adc_range):
-        core.adc_range = largest.to(core.input_range)
-
-
-def _some(model: nn.Module, match: str) -> list[tuple[str, AnalogLayer]]:
-    found = list(analog_layers(model, match))
-    if not found:
-        names = [name for name, _ in analog_layers(model)]
-        raise ValueError(f"no analogue layer is called like {match!r}; the model has {names or 'none'}")
-    return found
 
 
 def _replaced(model: nn.Module, convert: Callable[[str, nn.Module], nn.Module | None]) -> nn.Module:
@@ -167,15 +112,20 @@ def _like(source: nn.Module, layer: AnalogLayer) -> AnalogLayer:
     return layer
 
 
-def _analog_linear(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+def _analog_linear(
+    name: str, source: nn.Module, hardware: Hardware, *, mapping: MakeMapping, **options: Any
+) -> AnalogLayer:
     assert isinstance(source, nn.Linear)
-    mapping = WeightMapping(source.weight, hardware)
     bias = source.bias is not None
-    layer = AnalogLinear(source.in_features, source.out_features, hardware, bias=bias, mapping=mapping, **options)
+    layer = AnalogLinear(
+        source.in_features, source.out_features, hardware, bias=bias, mapping=mapping(source.weight), **options
+    )
     return _with_bias(layer, source.bias)
 
 
-def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+def _analog_conv(
+    name: str, source: nn.Module, hardware: Hardware, *, mapping: MakeMapping, **options: Any
+) -> AnalogLayer:
     assert isinstance(source, nn.Conv2d)
     limits = {"groups": 1, "dilation": (1, 1), "padding_mode": "zeros"}
     for option, value in limits.items():
@@ -186,7 +136,6 @@ def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: An
             )
     if isinstance(source.padding, str):
         raise ValueError(f"layer {name!r}: padding must be given in pixels, got {source.padding!r}")
-    mapping = WeightMapping(source.weight.flatten(1), hardware)
     layer = AnalogConv2d(
         source.in_channels,
         source.out_channels,
@@ -195,7 +144,7 @@ def _analog_conv(name: str, source: nn.Module, hardware: Hardware, **options: An
         stride=_pair(source.stride),
         padding=_pair(source.padding),
         bias=source.bias is not None,
-        mapping=mapping,
+        mapping=mapping(source.weight.flatten(1)),
         **options,
     )
     return _with_bias(layer, source.bias)
@@ -211,14 +160,16 @@ def _with_bias(layer: AnalogLayer, bias: Tensor | None) -> AnalogLayer:
     return layer
 
 
-def _analog_conv1d(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogLayer:
+def _analog_conv1d(
+    name: str, source: nn.Module, hardware: Hardware, *, mapping: MakeMapping, **options: Any
+) -> AnalogLayer:
     assert isinstance(source, nn.Conv1d)
-    return analog_conv1d(name, source, hardware, mapping=WeightMapping(source.weight.flatten(1), hardware), **options)
+    return analog_conv1d(name, source, hardware, mapping=mapping(source.weight.flatten(1)), **options)
 
 
 def _analog_rnn(name: str, source: nn.Module, hardware: Hardware, **options: Any) -> AnalogRNN:
     assert isinstance(source, nn.RNNBase)
-    return analog_rnn(name, source, hardware, mapping=partial(WeightMapping, hardware=hardware), **options)
+    return analog_rnn(name, source, hardware, **options)
 
 
 _MAKERS: dict[type[nn.Module], Callable[..., nn.Module]] = {
@@ -233,9 +184,7 @@ _MAKERS: dict[type[nn.Module], Callable[..., nn.Module]] = {
 
 def _weight(layer: AnalogLayer, *, as_programmed: bool) -> Tensor:
     core = layer.core
-    pair = core.targets()
-    programmed = difference(core.cells(pair, None)) / pair.unit
-    return (programmed if as_programmed else core.ideal_matrix()).T
+    return (core.programmed_matrix() if as_programmed else core.ideal_matrix()).T
 
 
 @torch.no_grad()
@@ -298,7 +247,7 @@ class Summary:
 @torch.no_grad()
 def analog_summary(model: nn.Module) -> Summary:
     """What the model's analogue layers take of their hardware."""
-    return Summary(tuple(_summary(name, layer) for name, layer in _some(model, "*")))
+    return Summary(tuple(_summary(name, layer) for name, layer in some_layers(model, "*")))
 
 
 def _summary(name: str, layer: AnalogLayer) -> LayerSummary:

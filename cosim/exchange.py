@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cosim.convert import analog_layers, convert_to_digital
+from cosim.controls import analog_layers
+from cosim.convert import convert_to_digital
 from cosim.layers.spiking import LifLayer, OverTime, RetentionNeuron, Surrogate
 from devicemodels.units import Second
 

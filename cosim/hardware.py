@@ -5,9 +5,10 @@ means that the value passes unrounded, no `read_noise` that every read gives the
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
-from devicemodels.statistics import Forming, ProgrammingError, ReadNoise, StuckCells
+from devicemodels.pcm.statistics import PcmStatistics
+from devicemodels.statistics import CmoHfox, Forming, ProgrammingError, ReadNoise, StuckCells
 from devicemodels.units import NONNEGATIVE, POSITIVE, Ampere, Count, Siemens, Volt, validate
 from netlists.crossbar import CrossbarParams
 from netlists.tia import TiaParams
@@ -34,17 +35,23 @@ class Hardware:
     bit_serial: bool = False
     """Apply the bits of the input one read after the other, 0 or v_read, one series for each sign."""
     adc_bits: int | None = None
-    """Bits of the converter of a bit line."""
+    """Bits of the converter of a bit line, or of a pair of them."""
+    adc_of: Literal["line", "pair"] = "line"
+    """What a converter converts: the current of each bit line, or the difference of each pair."""
     adc_range: Annotated[Ampere, POSITIVE] | None = None
     """Full scale of the converter; None: what a tile can give at worst, rows · g_max · v_read."""
     tia: TiaParams | None = None
-    """Amplifier of each bit line, with its shipped calibration (fidelities twin, exact and spice)."""
+    """Amplifier of each bit line, with its calibration (fidelities twin, exact and spice)."""
+    tia_record: str | None = None
+    """File of that calibration, as `memspice calibrate tia -o FILE` writes it; None: the shipped one."""
     programming: ProgrammingError | None = None
     """Error of a written conductance, drawn by `program`."""
     stuck: StuckCells | None = None
     """Cells that cannot be written, drawn by `program`."""
     read_noise: ReadNoise | None = None
     """Change of a conductance from read to read, one draw per frame."""
+    drift: PcmStatistics | CmoHfox | None = None
+    """What a conductance does in the time after it was programmed, for layers that are given a time."""
     forming: Forming | None = None
     """Spread of formed, never programmed cells, for layers that use it as their weights."""
 
@@ -56,11 +63,18 @@ class Hardware:
             raise ValueError(f"Hardware.g_max must be above g_min ({self.g_min!r} S), got {self.g_max!r}")
         if self.adc_range is not None and not 0 < self.adc_range < float("inf"):
             raise ValueError(f"Hardware.adc_range must be a positive current in A, or None, got {self.adc_range!r}")
+        if self.adc_of not in ("line", "pair"):
+            raise ValueError(f"Hardware.adc_of must be 'line' or 'pair', got {self.adc_of!r}")
         _check_bits("dac_bits", self.dac_bits, 1)
         # One bit of a converter for both polarities would be the sign alone: no code but 0.
-        _check_bits("adc_bits", self.adc_bits, 1 if self.bit_serial else 2)
+        _check_bits("adc_bits", self.adc_bits, 2 if self.adc_bipolar else 1)
         if self.bit_serial and self.dac_bits is None:
             raise ValueError("Hardware.dac_bits must be given when bit_serial is True, got None")
+
+    @property
+    def adc_bipolar(self) -> bool:
+        """Whether the converter has codes for both polarities; reads bit by bit give one, unless subtracted."""
+        return not self.bit_serial or self.adc_of == "pair"
 
     @property
     def worst_current(self) -> Ampere:

@@ -27,14 +27,19 @@ def staircase(ltp: PulseResponse, ltd: PulseResponse, generator: torch.Generator
         for _ in range(p.pulses):
             g = step(g, nu, p, generator)
             seen.append(g)
-    steps = torch.stack(seen).numpy() / MICRO
-    mean, std, pulses = steps.mean(axis=1), steps.std(axis=1), np.arange(len(steps))
+    return steps(torch.stack(seen), ltp.pulses, f"nu {ltp.nonlinearity:g} (LTP), {ltd.nonlinearity:g} (LTD)")
+
+
+def steps(g: Float[Tensor, "pulse cell"], turn: int, title: str) -> "Figure":
+    """Conductances (S) after each pulse: mean, band of ±1 std over the cells, one cell, and where the pulses turn."""
+    values = g.numpy() / MICRO
+    mean, std, pulses = values.mean(axis=1), values.std(axis=1), np.arange(len(values))
     figure, axes = _figure("pulse", "conductance (µS)")
-    axes.fill_between(pulses, mean - std, mean + std, alpha=0.3, label=f"±1 std of {cells} cells")
+    axes.fill_between(pulses, mean - std, mean + std, alpha=0.3, label=f"±1 std of {values.shape[1]} cells")
     axes.plot(pulses, mean, lw=1.5, label="mean")
-    axes.plot(pulses, steps[:, 0], ".", ms=3, color="black", label="one cell")
-    axes.axvline(ltp.pulses, color="grey", lw=0.8, ls="--")
-    axes.set_title(f"nu {ltp.nonlinearity:g} (LTP), {ltd.nonlinearity:g} (LTD)", fontsize=10)
+    axes.plot(pulses, values[:, 0], ".", ms=3, color="black", label="one cell")
+    axes.axvline(turn, color="grey", lw=0.8, ls="--")
+    axes.set_title(title, fontsize=10)
     axes.legend(fontsize=8)
     return figure
 

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import xarray as xr
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Verdict = Literal["trustworthy", "suspect", "failed"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,8 @@ class Waveforms:
 
     `axis` is time (s), frequency (Hz), the swept value, or a single 0 for an operating point; `signals` maps probe
     names to arrays of the same length (complex for small-signal analyses). `digest` is the netlist's, `engine` name and
-    version. `suspicions` are sentences from the trust checks; an empty tuple means that every check passed.
+    version. `suspicions` are sentences from the trust checks; an empty tuple means that every check passed. `tried` is
+    what a convergence ladder did before it got this answer, one sentence per attempt; empty when the first one gave it.
     """
 
     axis_name: str
@@ -26,6 +32,7 @@ class Waveforms:
     analysis: object
     suspicions: tuple[str, ...] = ()
     log: str = field(default="", repr=False, compare=False)
+    tried: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, values in self.signals.items():
@@ -34,6 +41,15 @@ class Waveforms:
         frozen = {name: _read_only(values) for name, values in self.signals.items()}
         object.__setattr__(self, "axis", _read_only(self.axis))
         object.__setattr__(self, "signals", MappingProxyType(frozen))
+
+    def __reduce__(self):
+        fields = (self.axis_name, self.axis, dict(self.signals), self.digest, self.engine)
+        return Waveforms, (*fields, self.analysis, self.suspicions, self.log, self.tried)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the trust checks say; a failed run has no waveforms, but a SimulationError with its own verdict."""
+        return "suspect" if self.suspicions else "trustworthy"
 
     @property
     def time(self) -> np.ndarray:
@@ -64,8 +80,10 @@ class Waveforms:
             )
         return np.interp(points, self.axis, self[name])
 
-    def to_xarray(self) -> xr.Dataset:
+    def to_xarray(self) -> "xr.Dataset":
         """The signals as an xarray Dataset over the axis, provenance in `attrs`."""
+        import xarray as xr
+
         data = {name: (self.axis_name, values) for name, values in self.signals.items()}
         attrs = {"digest": self.digest, "engine": self.engine, "analysis": repr(self.analysis)}
         return xr.Dataset(data, coords={self.axis_name: self.axis}, attrs=attrs)

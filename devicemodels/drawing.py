@@ -1,7 +1,6 @@
 """Pictures of a device: its pinched loop, linear and logarithmic, and how its switching time depends on the voltage."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -10,6 +9,9 @@ from jaxtyping import Float
 from devicemodels import Device
 from devicemodels.fit.data import sweep
 from devicemodels.fit.simulate import simulate, state_range
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 POINTS = 801
 FROM, TO = 0.1, 0.9
@@ -38,8 +40,8 @@ def switching_times(device: Device, params: Any, v: Float[np.ndarray, "v"]) -> F
     return np.where(one_way, np.trapezoid(1 / safe, x.numpy(), axis=1), np.nan)
 
 
-def draw(device: Device, params: Any, path: Path) -> None:
-    """The three panels into a PNG, SVG or PDF file."""
+def picture(device: Device, params: Any) -> "Figure":
+    """The three panels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.8), layout="constrained")
@@ -55,7 +57,7 @@ def draw(device: Device, params: Any, path: Path) -> None:
     figure.suptitle(
         f"{device.name}: {device.drive.duration:g} s from 0 to {v.max():g} V, {v.min():g} V and back", fontsize=10
     )
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _draw_times(device: Device, params: Any, panel: Any) -> None:

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from devicemodels import Device, device_of
+from devicemodels.drawing import switching_times
 from devicemodels.fit.simulate import state_range
 from devicemodels.units import NONNEGATIVE, POSITIVE, Count, One, Range, Second, Volt, validate
 
@@ -74,6 +76,26 @@ class Written:
     converged: Bool[Tensor, "*cells"]
     applied: Float[Tensor, "pulse *cells"]
     """Amplitude (V) of each pulse; 0 where a cell got none."""
+
+
+def pulses_for(p: Any, *, count: float = 40.0) -> WriteVerify:
+    """Pulses for the device of `p`: the voltages of its drive, so short that about `count` of the slower polarity take
+    the state through its range. A tolerance of 5 % and the rest as by default.
+
+    Raises ValueError for a device without a state that these voltages move through its range.
+    """
+    device = device_of(p)
+    low, high = _moving_range(device)
+    peaks = np.array([device.drive.v_plus, device.drive.v_minus])
+    times = switching_times(device, p, peaks)
+    if not np.isfinite(times).all():
+        raise ValueError(f"{device.name} does not switch at {peaks[0]:g} V and {peaks[1]:g} V; give pulses of your own")
+    middle = torch.tensor(0.5 * (low + high), dtype=torch.float64)
+    heading = torch.sign(device.model.rate(p, middle, torch.tensor(peaks[0]))) * 1e-3 * (high - low)
+    raises = bool(device.model.conductance(p, middle + heading) > device.model.conductance(p, middle))
+    up, down = peaks if raises else peaks[::-1]
+    width = float(times.max()) / count
+    return WriteVerify(v_up=float(up), v_down=float(down), width=width, edge=width / 10, tolerance=0.05)
 
 
 @torch.no_grad()

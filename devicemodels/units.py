@@ -56,6 +56,8 @@ Second = Annotated[float, Unit("s")]
 PerSecond = Annotated[float, Unit("1/s")]
 Hertz = Annotated[float, Unit("Hz")]
 Farad = Annotated[float, Unit("F")]
+Coulomb = Annotated[float, Unit("C")]
+Watt = Annotated[float, Unit("W")]
 Joule = Annotated[float, Unit("J")]
 Metre = Annotated[float, Unit("m")]
 MetrePerSecond = Annotated[float, Unit("m/s")]
@@ -81,6 +83,12 @@ def _ranges(cls: type) -> dict[str, tuple[type, Range]]:
             ranges = [m for m in metadata if isinstance(m, Range)]
             found[name] = (hint.__origin__, ranges[-1] if ranges else FINITE)
     return found
+
+
+def unit(cls: type, field: str) -> str:
+    """Symbol of the unit of a field; "" where it has none."""
+    hint = get_type_hints(cls, include_extras=True)[field]
+    return next((m.symbol for m in getattr(hint, "__metadata__", ()) if isinstance(m, Unit)), "")
 
 
 def validate(params: Any) -> None:

@@ -128,7 +128,7 @@ def build(p: OpampParams, *, view: View = "spice", name: str = "opamp") -> Subck
         return Subckt(name, PORTS, (core,), veriloga=(VerilogA("opamp", veriloga(OPA4322)),))
     if view != "spice":
         raise ValueError(f"view must be 'spice' or 'veriloga', got {view!r}")
-    return Subckt(name, PORTS, (*_input(p), *_gain(p), *_output(p)))
+    return Subckt(name, PORTS, (*_input(p), *_gain(p), *output_stage("x", "out", p.r_out, p.i_quiescent)))
 
 
 def veriloga(p: OpampParams) -> str:
@@ -223,12 +223,13 @@ def _gain(p: OpampParams) -> list[Element]:
     ]
 
 
-def _output(p: OpampParams) -> list[Element]:
-    i_out = f"(v(x)-v(out))/{_n(p.r_out)}"
-    quiescent = _n(p.i_quiescent)
+def output_stage(inner: str, out: str, r_out: Ohm, i_quiescent: Ampere) -> list[Element]:
+    """From the voltage of the node `inner` through r_out to `out`; the current comes out of vp or goes into vm."""
+    i_out = f"(v({inner})-v({out}))/{_n(r_out)}"
+    quiescent = _n(i_quiescent)
     return [
-        Vccs("out", "0", "out", "x", "0", 1 / p.r_out),
-        R("out", "out", "0", p.r_out),
+        Vccs("out", "0", out, inner, "0", 1 / r_out),
+        R("out", out, "0", r_out),
         B("high", "vp", "0", "i", f"{quiescent}+({_smooth_positive(i_out, I_KNEE)})"),
         B("low", "0", "vm", "i", f"{quiescent}+({_smooth_positive(f'-({i_out})', I_KNEE)})"),
     ]

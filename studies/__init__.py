@@ -1,6 +1,7 @@
-"""The list of studies: a module each, with `sizes`, `run`, `report` and `certify`."""
+"""The list of studies: a module each, with `sizes`, `run`, `report`, `certify` and `trained`."""
 
 from studies.edge_pruning import study as edge_pruning
+from studies.hardware_aware import study as hardware_aware
 from studies.prime import study as prime
 
-STUDIES = {"edge_pruning": edge_pruning, "prime": prime}
+STUDIES = {"edge_pruning": edge_pruning, "hardware_aware": hardware_aware, "prime": prime}

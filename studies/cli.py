@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from cosim.settings import with_settings
 from studies import STUDIES
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a run, as given to `memspice study --folder`.")]
+Network = Annotated[str, typer.Option(help="Which trained network of the run, where it has several.")]
+Plot = Annotated[Path | None, typer.Option(help="File of a picture.")]
 
 
 @app.command()
@@ -38,8 +40,9 @@ def study(
 def certify(
     run: Folder,
     samples: Annotated[int, typer.Option(help="Test samples to send through the simulator.", min=1)] = 20,
-    network: Annotated[str, typer.Option(help="Which trained network of the run, where it has several.")] = "",
+    network: Network = "",
     match: Annotated[str, typer.Option(help="Name pattern of the layers to send through the simulator.")] = "*",
+    seconds: Annotated[float | None, typer.Option(help="Stop after about so long, with the samples done.")] = None,
     engine: Engine = "ngspice",
     as_json: Json = False,
 ) -> None:
@@ -48,11 +51,56 @@ def certify(
     Example: memspice certify runs/demo --samples 10
     """
     with clear_errors():
-        chosen = choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
-        certificate = chosen.certify(
-            run, samples=samples, network=network, match=match, engine=choose("engine", ENGINES, engine)()
+        simulator = choose("engine", ENGINES, engine)()
+        certificate = _study(run).certify(
+            run, samples=samples, network=network, match=match, engine=simulator, seconds=seconds
         )
         print(certificate.to_json() if as_json else certificate)
+
+
+@app.command()
+def budget(
+    run: Folder,
+    samples: Annotated[int, typer.Option(help="Test samples.", min=1)] = 200,
+    network: Network = "",
+    seeds: Annotated[int, typer.Option(help="Draws of programming errors and of read noise.", min=2)] = 5,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """What each effect of the hardware costs a trained model, one at a time and as the last of all.
+
+    Example: memspice budget runs/demo --samples 500 --plot budget.png
+    """
+    from cosim.budget import error_budget, picture
+
+    with clear_errors():
+        found = _study(run).trained(run, samples=samples, network=network)
+        result = error_budget(found.model, found.inputs, found.labels, seeds=seeds)
+        if plot is not None:
+            picture(result).savefig(plot)
+        print(result.to_json() if as_json else result)
+
+
+@app.command()
+def energy(
+    run: Folder,
+    samples: Annotated[int, typer.Option(help="Test samples.", min=1)] = 20,
+    network: Network = "",
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Energy and time of a trained model, by the records of the circuits and by a published table.
+
+    Example: memspice energy runs/demo --plot energy.png
+    """
+    from cosim.energy import ledger, picture
+
+    with clear_errors():
+        found = _study(run).trained(run, samples=samples, network=network)
+        result = ledger(found.model, found.inputs)
+        if plot is not None:
+            picture(result).savefig(plot)
+        print(result.to_json() if as_json else result)
 
 
 @app.command()
@@ -62,8 +110,12 @@ def report(run: Folder) -> None:
     Example: memspice report runs/demo
     """
     with clear_errors():
-        chosen = choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
-        console.print(f"report: {chosen.report(run).resolve()}", soft_wrap=True)
+        console.print(f"report: {_study(run).report(run).resolve()}", soft_wrap=True)
+
+
+def _study(run: Path) -> Any:
+    """The study that a run is of."""
+    return choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
 
 
 def main() -> None:

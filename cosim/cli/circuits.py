@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cosim import calibration
 from cosim.circuits import CIRCUITS, Circuit
+from cosim.cli import external
 from cosim.cli.app import Engine, Json, Set, app, choose, clear_errors, console
 from cosim.engines import ENGINES, Analysis, Dc, Op
 from cosim.hardware import TAOX_40NM
@@ -154,22 +155,41 @@ def calibrate(
     settings: Set = None,
     engine: Engine = "ngspice",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Record to write, for one circuit.")] = None,
+    file: external.File = None,
+    subckt: external.Name = None,
+    ports: external.Map = "",
+    ties: external.Tie = "",
+    param: external.Param = "",
+    flavour: external.Flavour = "ngspice",
+    without: external.Without = "",
+    part: external.Part = None,
 ) -> None:
     """Fit the twin of a circuit to what a simulator says of its bench, and write the record.
 
-    Without --set the shipped record is renewed; with it, --output says where the new record goes.
+    Without --set the shipped record is renewed; with it, --output says where the new record goes. --external puts your
+    own circuit behind the ports of ours; --set then says what it should be, which scales the bench.
 
     Example: memspice calibrate lif -s c=2e-12 -o my_lif.json
+
+    Example: memspice calibrate lif --external n.cir --map m=in,out=spike,vdd=vcc -o my.json
     """
     with clear_errors():
         chosen = list(CIRCUITS) if every else names or []
-        if not chosen or (output and len(chosen) > 1) or (settings and output is None):
-            raise ValueError("name one circuit (or --all); with --set, also --output FILE for the new record")
+        if not chosen or (output and len(chosen) > 1) or ((settings or file) and output is None):
+            raise ValueError(
+                "name one circuit (or --all); with --set or --external, also --output FILE for the new record"
+            )
         simulator = choose("engine", ENGINES, engine)()
         table = Table("circuit", "bench worst", "unseen worst", "unseen rms", "fit")
         for name in chosen:
             circuit: Circuit = choose("circuit", CIRCUITS, name)
-            record = circuit.calibrate(with_settings(circuit.params, settings or []), simulator)
+            params = with_settings(circuit.params, settings or [])
+            if file is not None:
+                simulator = external.substitute(
+                    simulator, circuit, params, file, name=subckt, ports=ports, ties=ties, parameters=param,
+                    flavour=flavour, without=without, part=part,
+                )  # fmt: skip
+            record = circuit.calibrate(params, simulator)
             path = calibration.save(record, output)
             fit = ", ".join(f"{key}={value:.4g}" for key, value in record.fit.items())
             errors = (record.bench.worst, record.unseen.worst, record.unseen.rms)

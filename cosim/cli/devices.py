@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 
 from cosim.cli.app import Json, Set, app, choose, clear_errors, console
+from cosim.pictures import PICTURES
 from cosim.settings import flatten, with_settings
 from devicemodels import DEVICES
-from devicemodels.drawing import draw
 from devicemodels.fit import Pulses, fit, read_csv, rows, summary, write
 from devicemodels.fit import plot as draw_fit
 from devicemodels.lint import lint_file
@@ -21,14 +21,18 @@ from devicemodels.lint import lint_file
 def device(
     name: Annotated[str, typer.Argument(help="A device; without it, the list of devices.")] = "",
     text: Annotated[str, typer.Option("--text", help="Print the model instead: spice or veriloga.")] = "",
-    plot: Annotated[Path | None, typer.Option(help="Draw loop and switching times into a PNG, SVG or PDF.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the device into a PNG, SVG or PDF.")] = None,
+    picture: Annotated[str, typer.Option(help=f"What to draw: {', '.join(PICTURES)}.")] = "loop",
     published: Annotated[str, typer.Option("--params", help="The published set to draw; the defaults if none.")] = "",
     settings: Set = None,
     as_json: Json = False,
 ) -> None:
     """List devices, or show one device's parameter sets, its SPICE or Verilog-A text, or its picture.
 
-    Example: memspice device vteam --plot vteam.png
+    The picture "loop" shows the pinched loop and the switching time over the voltage, "staircase" identical pulses up
+    and down with spread, "levels" the histogram of programmed levels, "drift" the conductance over logarithmic time.
+
+    Example: memspice device vteam --plot vteam.png --picture staircase
     """
     with clear_errors():
         if not name:
@@ -39,7 +43,8 @@ def device(
         sets = {label: flatten(params) for label, params in chosen.published.items()}
         if plot is not None:
             params = choose("parameter set", chosen.published, published) if published else chosen.params()
-            draw(chosen, with_settings(params, settings or []), plot)
+            draw = choose("picture", PICTURES, picture)
+            draw(chosen, with_settings(params, settings or [])).savefig(plot, dpi=150)
             console.print(f"wrote {plot}")
         elif text:
             print(choose("text", texts, text), end="")

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from cosim.waveforms import Waveforms
+from cosim.waveforms import Verdict, Waveforms
 from devicemodels.units import POSITIVE, Count, Hertz, One, Second, Siemens, validate
 from netlists.spice import Netlist
 
@@ -27,6 +27,13 @@ class Options:
         validate(self)
         if self.method not in ("trap", "gear"):
             raise ValueError(f"Options.method must be 'trap' or 'gear', got {self.method!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HelpedOptions(Options):
+    """Options with another way to the operating point, one of `deck.START`; only ngspice knows it."""
+
+    start: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +111,22 @@ class Noise:
 Analysis = Op | Dc | Tran | Ac | Noise
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one run may take: wall time, bytes of any one file, and bytes of address space."""
+
+    timeout: Annotated[Second, POSITIVE] = 600.0
+    file_size: Annotated[Count, POSITIVE] = 4 * 1024**3
+    memory: Annotated[Count, POSITIVE] = 16 * 1024**3
+
+    def __post_init__(self) -> None:
+        validate(self)
+
+
 class SimulationError(Exception):
     """A simulation without a whole, trustworthy answer: what happened, a hint, the deck and the log's tail."""
+
+    verdict: Verdict = "failed"
 
     def __init__(self, what: str, *, deck: str = "", log: str = "", command: str = "", hint: str = "") -> None:
         self.what, self.deck, self.log, self.command, self.hint = what, deck, log, command, hint
@@ -114,15 +135,27 @@ class SimulationError(Exception):
         super().__init__("\n".join(part for part in parts if part))
 
     def __reduce__(self):
-        return _rebuild, (self.what, self.deck, self.log, self.command, self.hint)
+        return _rebuild, (type(self), self.what, self.deck, self.log, self.command, self.hint)
 
 
-def _rebuild(what: str, deck: str, log: str, command: str, hint: str) -> SimulationError:
-    return SimulationError(what, deck=deck, log=log, command=command, hint=hint)
+class SuspectError(SimulationError):
+    """An answer that is whole but that a check doubts; `allow_suspect` of an engine returns it as Waveforms."""
+
+    verdict: Verdict = "suspect"
+
+
+def _rebuild(kind: type[SimulationError], what: str, deck: str, log: str, command: str, hint: str) -> SimulationError:
+    return kind(what, deck=deck, log=log, command=command, hint=hint)
 
 
 class Engine(ABC):
-    """One simulator. Stateless from outside: the same netlist and analysis give the same waveforms."""
+    """One simulator. Stateless from outside: the same netlist and analysis give the same waveforms.
+
+    An engine that can be pickled can be sent to other processes. `limits` bounds one run.
+    """
+
+    limits: Limits = Limits()
+    allow_suspect: bool = False
 
     @abstractmethod
     def run(self, netlist: Netlist, analysis: Analysis) -> Waveforms:

@@ -4,14 +4,15 @@ ngspice turns a line it does not understand into a comment, or ignores it, and g
 """
 
 import re
+from collections.abc import Iterable
 
 REWRITTEN = re.compile(r"^[egcl]\S*\s.*(=|\{|'|poly)", re.IGNORECASE)
 """Sources and reactances with expressions: the simulator builds each of several devices."""
 
 
-def device_count(text: str) -> int | None:
-    """Devices of the text after expanding subcircuits; None where a line stands for an unknown number of devices."""
-    bodies = _bodies(text)
+def device_count(statements: Iterable[str]) -> int | None:
+    """Devices of the lines after expanding subcircuits; None where one stands for an unknown number of devices."""
+    bodies = _bodies(statements)
     if bodies is None:
         return None
     counts: dict[str, int] = {}
@@ -22,12 +23,12 @@ def device_count(text: str) -> int | None:
     return counts[""]
 
 
-def _bodies(text: str) -> dict[str, tuple[int, list[str]]] | None:
+def _bodies(statements: Iterable[str]) -> dict[str, tuple[int, list[str]]] | None:
     """Own devices and names of used subcircuits per subcircuit; the main circuit is the last, under the name ""."""
     done: dict[str, tuple[int, list[str]]] = {}
     name, own, used = "", 0, []
     main: tuple[int, list[str]] = (0, [])
-    for line in statements(text):
+    for line in statements:
         first = line[0].lower()
         if first == ".":
             if line[:7].lower() == ".subckt":

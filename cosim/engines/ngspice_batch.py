@@ -11,8 +11,8 @@ import numpy as np
 
 from cosim.engines import deck as decks
 from cosim.engines import inventory, rawfile, trust
-from cosim.engines.base import Analysis, Engine, SimulationError
-from cosim.engines.process import DISK, Ended, Limits, execute, run_folder
+from cosim.engines.base import Analysis, Engine, Limits, SimulationError
+from cosim.engines.process import DISK, Ended, execute, run_folder
 from cosim.engines.veriloga import compile_osdi
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
@@ -29,9 +29,9 @@ SCRIPTS = {"SPICE_SCRIPTS": str(Path(__file__).parent)}
 class NgspiceBatch(Engine):
     """ngspice as a subprocess.
 
-    `timeout` (s) and `file_limit` (bytes of raw file) bound a run; `keep` is a folder in which deck, log and raw file
-    of every run stay; `executable` is a name on the PATH or a path. An answer that the trust checks doubt raises
-    SimulationError, unless `allow_suspect`; then the waveforms carry the suspicions.
+    `timeout` (s), `file_limit` (bytes of raw file) and `memory` (bytes of address space) bound a run; `keep` is a
+    folder in which deck, log and raw file of every run stay; `executable` is a name on the PATH or a path. An answer
+    that the trust checks doubt raises SimulationError, unless `allow_suspect`; then the waveforms carry the suspicions.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class NgspiceBatch(Engine):
         *,
         timeout: float = 600.0,
         file_limit: int = 4 * 1024**3,
+        memory: int = Limits().memory,
         keep: Path | None = None,
         executable: str = "ngspice",
         allow_suspect: bool = False,
     ) -> None:
-        self.limits = Limits(timeout=timeout, file_size=file_limit)
+        self.limits = Limits(timeout=timeout, file_size=file_limit, memory=memory)
         self.keep, self.executable, self.allow_suspect = keep, executable, allow_suspect
 
     def version(self) -> str:
@@ -52,12 +53,12 @@ class NgspiceBatch(Engine):
     def run(self, netlist: Netlist, analysis: Analysis) -> Waveforms:
         version = self.version()
         osdi = [compile_osdi(module) for module in netlist.all_veriloga()]
-        text = decks.deck(netlist, analysis, osdi)
+        deck = decks.deck(netlist, analysis, osdi)
         command = [self.executable, "-n", "-b", "-r", "out.raw", "deck.cir"]
         with run_folder(self.keep) as folder:
-            ended = execute(command, folder, ("deck.cir", text), self.limits, SCRIPTS)
+            ended = execute(command, folder, ("deck.cir", deck.text), self.limits, SCRIPTS)
             ended = replace(ended, log=trust.tidy(ended.log))
-            check(ended, netlist, analysis, osdi)
+            check(ended, deck, netlist, analysis, osdi)
             try:
                 plots = rawfile.read(folder / "out.raw")
             except rawfile.RawfileError as error:
@@ -68,12 +69,13 @@ class NgspiceBatch(Engine):
             with_axis(plots[0].vectors),
             ended=ended,
             version=version,
-            doubts=trust.suspicions(ended.log) + trust.floating(text, analysis),
+            digest=deck.digest,
+            doubts=trust.suspicions(ended.log) + trust.floating(deck.statements, analysis),
             allow_suspect=self.allow_suspect,
         )
 
 
-def check(ended: Ended, netlist: Netlist, analysis: Analysis, osdi: list[Path]) -> None:
+def check(ended: Ended, deck: decks.Deck, netlist: Netlist, analysis: Analysis, osdi: list[Path]) -> None:
     """Everything an ngspice log can reveal; raises SimulationError."""
     if osdi and re.search(r"osdi: no such command", ended.log):
         raise ended.error("this ngspice cannot load Verilog-A models (it was built without OSDI)", INSTALL)
@@ -86,9 +88,10 @@ def check(ended: Ended, netlist: Netlist, analysis: Analysis, osdi: list[Path]) 
         raise ended.error(f"ngspice reports: {line}{before}", hint)
     if ended.code != 0:
         raise ended.error(f"ngspice ended with exit code {ended.code}")
-    expected, counted = inventory.device_count(ended.deck), inventory.counted(ended.log)
+    expected, counted = inventory.device_count(deck.statements), inventory.counted(ended.log)
     if expected is not None and counted != expected:
-        raise ended.error(f"ngspice read {counted} devices of {expected}", "the deck is in this error's .deck")
+        hint = DISK if counted is None else "the deck is in this error's .deck"
+        raise ended.error(f"ngspice read {counted} devices of {expected}", hint)
     if decks.uses_klu(analysis) and "Using KLU" not in ended.log:
         raise ended.error("ngspice did not use KLU", INSTALL)
 

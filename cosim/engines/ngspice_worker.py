@@ -7,14 +7,16 @@ circuits it has run; the subclass and `remcirc` correct that. What the log says 
 Two kinds of work: a whole deck at once, or the steps of a `session.Session`, a transient that stops and goes on.
 """
 
+import gc
 import os
+import resource
 import sys
 import threading
 import time
 from ctypes.util import find_library
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Literal
 
 from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared, ffi, ffi_string_utf8
 
@@ -25,12 +27,12 @@ class Library(NgSpiceShared):
     exit_status: int | None = None
     drives: "Drives | None" = None
 
-    def get_vsrc_data(self, voltage, time, node, ngspice_id) -> int:
+    def get_vsrc_data(self, voltage: Any, time: float, node: str, ngspice_id: int) -> Literal[0]:
         assert self.drives is not None
         voltage[0] = self.drives.value(node, time)
         return 0
 
-    def get_isrc_data(self, current, time, node, ngspice_id) -> int:
+    def get_isrc_data(self, current: Any, time: float, node: str, ngspice_id: int) -> Literal[0]:
         return self.get_vsrc_data(current, time, node, ngspice_id)
 
     @staticmethod
@@ -159,13 +161,15 @@ class Stepped:
     def _fresh(self) -> dict[str, Any]:
         import numpy as np
 
-        shared, found = self._library._ngspice_shared, {}
+        library: Any = ffi
+        shared: Any = self._library._ngspice_shared
+        found: dict[str, Any] = {}
         vectors, k = shared.ngSpice_AllVecs(self._plot.encode()), 0
-        while vectors[k] != ffi.NULL:
-            name = ffi.string(vectors[k])
+        while vectors[k] != library.NULL:
+            name: bytes = library.string(vectors[k])
             info = shared.ngGet_Vec_Info(self._plot.encode() + b"." + name)
-            start = ffi.cast("double *", info.v_realdata) + self._points
-            whole = np.frombuffer(ffi.buffer(start, 8 * (info.v_length - self._points)), dtype=float)
+            start = library.cast("double *", info.v_realdata) + self._points
+            whole = np.frombuffer(library.buffer(start, 8 * (info.v_length - self._points)), dtype=float)
             found[_label(name.decode())] = whole.copy()
             k += 1
         self._points += len(found["time"])
@@ -189,6 +193,9 @@ def serve(connection: Connection, *, watch: bool) -> None:
     Library.LIBRARY_PATH = os.environ.get("NGSPICE_LIBRARY_PATH") or find_library("ngspice") or "libngspice.so.0"
     library = Library.new_instance(send_data=watch)
     library.exec_command("set num_threads=1")
+    # ngspice reads /proc/meminfo at every time point otherwise; the limit on memory stands in for it.
+    library.exec_command("set no_mem_check")
+    gc.freeze()
     connection.send({"version": library.ngspice_version, "extensions": library._extensions})
     stepped = Stepped(library, connection)
     while True:
@@ -197,7 +204,13 @@ def serve(connection: Connection, *, watch: bool) -> None:
         except EOFError:
             return
         do = {"whole": partial(simulate, library), "open": stepped.open, "advance": stepped.advance}[kind]
-        connection.send(do(*work))
+        connection.send(packed(do(*work)))
+
+
+def packed(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer with its vectors as (kind, bytes), which take a tenth of the time of pickled arrays."""
+    vectors = {name: (values.dtype.str, values.tobytes()) for name, values in answer["vectors"].items()}
+    return {**answer, "vectors": vectors}
 
 
 def die_with(parent: int) -> None:
@@ -207,6 +220,14 @@ def die_with(parent: int) -> None:
     os._exit(1)
 
 
+def bound_memory(size: int) -> None:
+    """Limit the address space of this process to `size` bytes, unless it is less already."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+
+
 if __name__ == "__main__":
     threading.Thread(target=die_with, args=(os.getppid(),), daemon=True).start()
-    serve(Connection(int(sys.argv[1])), watch="watch" in sys.argv[2:])
+    bound_memory(int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])), watch="watch" in sys.argv[3:])

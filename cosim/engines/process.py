@@ -1,4 +1,4 @@
-"""One simulator subprocess: bounded in time, processor time and file size, and never left behind.
+"""One simulator subprocess: bounded in time, processor time, memory and file size, and never left behind.
 
 A run that is interrupted (timeout, Ctrl-C, an error in the caller) takes its whole process group with it. The limits
 are set by a line of shell and not by `preexec_fn`, which may deadlock in a program with threads. The limit on processor
@@ -17,25 +17,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cosim.engines.base import SimulationError
-from devicemodels.units import POSITIVE, Count, Second, validate
+from cosim.engines.base import Limits, SimulationError
 
-LIMITED = 'ulimit -c 0; ulimit -f "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; shift 2; exec "$@"'
+LIMITED = (
+    'ulimit -c 0; ulimit -f "$1" 2>/dev/null; ulimit -t "$2" 2>/dev/null; '
+    'ulimit -v "$3" 2>/dev/null; shift 3; exec "$@"'
+)
 BLOCK = 512
 DISK = "is the disk of the temporary folder full? TMPDIR chooses another one"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one run may take: wall time, and bytes of any one file."""
-
-    timeout: Annotated[Second, POSITIVE] = 600.0
-    file_size: Annotated[Count, POSITIVE] = 4 * 1024**3
-
-    def __post_init__(self) -> None:
-        validate(self)
 
 
 @dataclass(frozen=True)
@@ -101,6 +92,14 @@ def end(process: subprocess.Popen[Any]) -> None:
         process.wait()
 
 
+def resident(pid: int) -> int | None:
+    """Bytes of memory that a process occupies; None where the system does not say (no /proc) or it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 @contextmanager
 def run_folder(keep: Path | None) -> Iterator[Path]:
     """A new folder for one run: removed afterwards, or below `keep` and left there."""
@@ -140,7 +139,8 @@ def execute(command: list[str], folder: Path, deck: tuple[str, str], limits: Lim
 
 def _wait(command: list[str], folder: Path, log: Path, limits: Limits, env: Mapping[str, str]) -> int | None:
     blocks = max(1, limits.file_size // BLOCK)
-    shell = ["/bin/sh", "-c", LIMITED, "sh", str(blocks), str(math.ceil(limits.timeout) + 1), *command]
+    bounds = (blocks, math.ceil(limits.timeout) + 1, max(1, limits.memory // 1024))
+    shell = ["/bin/sh", "-c", LIMITED, "sh", *map(str, bounds), *command]
     children = CHILDREN.get() or Children()
     with open(log, "wb") as output:
         process = children.start(

@@ -46,7 +46,7 @@ def _plot(data: bytes) -> tuple[Plot, bytes]:
         raise RawfileError("the raw file's header has no number of points or variables") from None
     kind = np.dtype(complex if "complex" in header.get("flags", "") else float)
     size = points * variables * kind.itemsize
-    if points == 0 or len(names) != variables or len(body) < size:
+    if points <= 0 or variables <= 0 or len(names) != variables or len(body) < size:
         raise RawfileError(f"the raw file is cut short: {len(body)} bytes for {points} points of {variables} variables")
     table = np.frombuffer(body[:size], dtype=kind).reshape(points, variables).T
     return Plot(header.get("plotname", ""), {name: table[i].copy() for i, name in enumerate(names)}), body[size:]
@@ -59,7 +59,7 @@ def _header(text: str) -> tuple[dict[str, str], list[str]]:
         if line.startswith("Variables:"):
             in_variables = True
         elif in_variables and line.startswith("\t"):
-            names.append(line.split("\t")[2].lower())
+            names.append("".join(line.split("\t")[2:3]).lower())
         elif ":" in line:
             key, _, value = line.partition(":")
             fields[key.strip().lower()] = value.strip()

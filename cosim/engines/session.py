@@ -88,11 +88,11 @@ class Session:
         self._stretches: list[Waveforms] = []
         self._crossed = False
         self._osdi = [compile_osdi(module) for module in netlist.all_veriloga()]
-        self._text = decks.deck(netlist, analysis, [])
-        self._doubts = trust.floating(self._text, analysis)
+        self._deck = decks.deck(netlist, analysis, [])
+        self._doubts = trust.floating(self._deck.statements, analysis)
         self._worker = Worker(watch=bool(self._drives))
         try:
-            answer = self._worker.ask(("open", self._text, [str(path) for path in self._osdi]), timeout)
+            answer = self._worker.ask(("open", self._deck.text, [str(path) for path in self._osdi]), timeout)
             self._opening = answer["log"]
         except BaseException:
             self.close()
@@ -186,8 +186,8 @@ class Session:
             # ngspice names its solver in the first stretch only.
             self._opening += "\n" + log
         said = trust.tidy(self._opening + "\n" + log)
-        ended = Ended(self._text, "libngspice: run, stop, alter, resume", said, answer["exit"] or 0)
-        check(ended, self.netlist, self.analysis, self._osdi)
+        ended = Ended(self._deck.text, "libngspice: run, stop, alter, resume", said, answer["exit"] or 0)
+        check(ended, self._deck, self.netlist, self.analysis, self._osdi)
         vectors = answer["vectors"]
         if not vectors or not len(vectors["time"]):
             raise ended.error("ngspice did not move on")
@@ -197,6 +197,7 @@ class Session:
             {"axis": vectors["time"], **vectors},
             ended=ended,
             version=self._worker.version,
+            digest=self._deck.digest,
             doubts=trust.suspicions(log) + self._doubts,
             allow_suspect=self._allow_suspect,
         )

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim.engines import rawfile, trust, vacask_deck
-from cosim.engines.base import Analysis, Dc, Engine, Noise, SimulationError
-from cosim.engines.process import Ended, Limits, execute, run_folder
+from cosim.engines.base import Analysis, Dc, Engine, Limits, Noise, SimulationError
+from cosim.engines.process import Ended, execute, run_folder
 from cosim.engines.veriloga import compile_osdi
 from cosim.waveforms import Waveforms
 from netlists.spice import Netlist
@@ -29,10 +29,11 @@ class Vacask(Engine):
         *,
         timeout: float = 600.0,
         file_limit: int = 4 * 1024**3,
+        memory: int = Limits().memory,
         keep: Path | None = None,
         allow_suspect: bool = False,
     ) -> None:
-        self.limits = Limits(timeout=timeout, file_size=file_limit)
+        self.limits = Limits(timeout=timeout, file_size=file_limit, memory=memory)
         self.keep, self.allow_suspect = keep, allow_suspect
 
     def version(self) -> str:
@@ -52,6 +53,7 @@ class Vacask(Engine):
             _renamed(netlist, analysis, vectors),
             ended=ended,
             version=version,
+            digest=netlist.digest,
             allow_suspect=self.allow_suspect,
         )
 

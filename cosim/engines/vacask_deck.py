@@ -87,13 +87,15 @@ def _source(letter: str, source: spice.V | spice.I, analysis: Analysis) -> str:
     return " ".join(parts)
 
 
-def _wave(wave: spice.Stimulus) -> str:
+def _wave(wave: spice.Stimulus | spice.External) -> str:
     match wave:
         case spice.Pwl():
             return 'type="pwl" wave=[' + ", ".join(number(x) for point in wave.points for x in point) + "]"
         case spice.Sine():
             numbers = f"sinedc={number(wave.offset)} ampl={number(wave.amplitude)} freq={number(wave.frequency)}"
             return f'type="sine" {numbers}'
+        case spice.External():
+            raise _impossible("an external source")
         case spice.Pulse():
             times = " ".join(f"{t}={number(getattr(wave, t))}" for t in ("delay", "rise", "fall", "width", "period"))
             return f'type="pulse" val0={number(wave.low)} val1={number(wave.high)} {times}'

@@ -12,7 +12,9 @@ from cosim.layers import spice
 from cosim.layers.core import AnalogCore
 from cosim.layers.lines import LineRefresh, from_planes
 from cosim.layers.mapping import WeightMapping
+from cosim.layers.programming import Verify, Writes
 from cosim.runs import Job
+from devicemodels.units import Second
 
 
 class AnalogLayer(nn.Module):
@@ -77,7 +79,7 @@ class AnalogLayer(nn.Module):
 
     @property
     def fidelity(self) -> str:
-        """ "ideal", "twin", "exact" or "spice" (which needs an `engine`)."""
+        """ "ideal", "twin", "exact" or "spice" (which needs an `engine`); "mixed" where parts differ."""
         return self.core.fidelity
 
     @fidelity.setter
@@ -87,30 +89,60 @@ class AnalogLayer(nn.Module):
     @property
     def refresh(self) -> LineRefresh:
         """How often training at the fidelities "twin" and "exact" computes the lines in full."""
-        return self.core.refresh
+        return self.core.arrays.refresh
 
     @refresh.setter
     def refresh(self, refresh: LineRefresh) -> None:
-        self.core.refresh = refresh
+        self.core.arrays.refresh = refresh
 
     @property
     def engine(self) -> Engine | None:
         """The simulator that solves the tiles at fidelity "spice"."""
-        return self.core.engine
+        return self.core.arrays.engine
 
     @engine.setter
     def engine(self, engine: Engine | None) -> None:
-        self.core.engine = engine
+        self.core.arrays.engine = engine
 
-    def program(self, generator: torch.Generator) -> None:
-        """Write the weights as they are now: draws programming error and stuck cells into buffers."""
-        self.core.cells.program(generator)
+    @property
+    def time(self) -> Second | None:
+        """Age (s) since programming at which the cells are read; None is just programmed."""
+        return self.core.cells.time
+
+    @time.setter
+    def time(self, time: Second | None) -> None:
+        self.core.cells.time = time
+
+    def program(self, generator: torch.Generator, verify: Verify | None = None) -> Writes:
+        """Write the weights as they are now: draws programming error, stuck cells and ageing into buffers.
+
+        With `verify` cells off their target are written again. The age starts anew, and no drift is compensated.
+        """
+        self.time, self.core.drift_scale = None, None
+        writes = self.core.cells.program(generator, verify)
+        if self.hardware.drift is not None:
+            self.core.reference = next(self.core.cells.mapping.parameters()).new_tensor(self.core.reference_current())
+        return writes
+
+    def compensate_drift(self) -> float:
+        """Scale the outputs by one number, so that the sum of all bit lines is what it was after `program`.
+
+        Returns the number. Every row at v_read, |currents| added up: one read of the whole layer.
+        """
+        core = self.core
+        if core.reference is None:
+            raise ValueError(
+                "compensate_drift needs the currents after programming: give the hardware a drift, program"
+            )
+        scale = float(core.reference) / core.reference_current()
+        core.drift_scale = core.reference.new_tensor(scale)
+        return scale
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"frame": self.frame, "seed": self.seed}
+        return {"frame": self.frame, "seed": self.seed, "time": self.time}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.frame, self.core.cells.seed = state["frame"], state["seed"]
+        self.frame, self.core.cells.seed, self.time = state["frame"], state["seed"], state["time"]
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

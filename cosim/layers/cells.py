@@ -1,6 +1,6 @@
 """The cells of one layer: what the mapping asks for, what programming made of it, and what one read sees.
 
-    mapping → (target + programming error, clipped at 0) → stuck cells → read noise of the frame → conductances
+    mapping → (target + programming error, clipped at 0) → ageing → stuck cells → read noise of the frame → conductances
 
 Draws are made for the layer's whole array, before it is cut into tiles, so they depend neither on the tile size nor on
 the fidelity.
@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from cosim.hardware import Hardware
 from cosim.layers.mapping import PairConductances
+from cosim.layers.noise import NoiseSource
+from cosim.layers.programming import Verify, Writes, aged, draw_ageing, write
 from cosim.layers.state import register_optional
 from devicemodels import statistics
+from devicemodels.units import Second
 
 
 def frame_generator(seed: int, frame: int, device: torch.device) -> torch.Generator:
@@ -29,33 +32,48 @@ class Cells(nn.Module):
     """Conductances of a layer, [row, 2·col] with the bit lines of a pair next to each other, positive first.
 
     `error` (S) is what programming added to each target, `stuck` (S) the conductance of a stuck cell and NaN elsewhere,
-    both
-    [pos/neg, row, col]; they are None before `program` was called. Weights trained after that carry the same error and
-    the same stuck cells.
+    `ageing` what makes the ageing of each cell its own, all [pos/neg, row, col]; they are None before `program` was
+    called. Weights trained after that carry the same error and the same stuck cells. `time` (s) is the age since
+    programming at which cells are read; None: just programmed. `source` is the noise of training, where it is on.
     """
 
     error: Tensor | None
     stuck: Tensor | None
+    ageing: Tensor | None
 
     def __init__(self, mapping: nn.Module, hardware: Hardware, *, seed: int) -> None:
         super().__init__()
         self.mapping, self.hardware, self.seed = mapping, hardware, seed
+        self.time: Second | None = None
+        self.source: NoiseSource | None = None
         self._drawn: tuple[tuple[Any, ...], Tensor] | None = None
-        register_optional(self, "error", "stuck")
+        register_optional(self, "error", "stuck", "ageing")
 
     @torch.no_grad()
-    def program(self, generator: torch.Generator) -> None:
-        """Write the present targets: draws programming error and stuck cells, replacing those of an earlier call."""
+    def program(self, generator: torch.Generator, verify: Verify | None = None) -> Writes:
+        """Write the present targets: draws errors, stuck cells and ageing, replacing those of an earlier call."""
         mapped = self.mapping()
         target = torch.stack((mapped.pos, mapped.neg))
-        if self.hardware.programming is not None:
-            self.error = statistics.program(target, self.hardware.programming, generator) - target
-        if self.hardware.stuck is not None:
-            self.stuck = statistics.stick(torch.full_like(target, torch.nan), self.hardware.stuck, generator)
+        writes, hardware = Writes(target.numel(), 0), self.hardware
+        if hardware.programming is not None:
+            written, writes = write(target, hardware.programming, verify, hardware.read_noise, generator)
+            self.error = written - target
+        if hardware.stuck is not None:
+            self.stuck = statistics.stick(torch.full_like(target, torch.nan), hardware.stuck, generator)
+        if hardware.drift is not None:
+            self.ageing = draw_ageing(target, hardware.drift, generator)
+        return writes
+
+    @property
+    def active(self) -> NoiseSource | None:
+        """The noise of training, in training mode."""
+        return self.source if self.training else None
 
     def exact(self, frame: int | None) -> bool:
-        """Whether a read sees nothing but the targets."""
-        return self.error is None and self.stuck is None and not self._noisy(frame)
+        """Whether a read sees nothing but the targets, or the targets and noise that is put on the outputs."""
+        drawn = self.active is not None and self.active.noise.cells == "each"
+        written = self.error is None and self.stuck is None and self.time is None
+        return written and not drawn and not self._noisy(frame)
 
     def _noisy(self, frame: int | None) -> bool:
         return frame is not None and self.hardware.read_noise is not None
@@ -73,11 +91,21 @@ class Cells(nn.Module):
         """The same with positive and negative cells apart."""
         if self.error is not None:
             g = (g + self.error.mT).clamp(min=0.0)
+        if self.time is not None:
+            g = self._aged(g, self.time)
+        if self.active is not None:
+            g = self.active.cells(g)
         if self.stuck is not None:
             g = torch.where(self.stuck.mT.isnan(), g, self.stuck.mT)
         if frame is not None and self.hardware.read_noise is not None:
             g = g * self._noise(g, frame, self.hardware.read_noise)
         return g
+
+    def _aged(self, g: Float[Tensor, "2 col row"], time: Second) -> Float[Tensor, "2 col row"]:
+        if self.hardware.drift is None or self.ageing is None:
+            missing = "Hardware.drift is None" if self.hardware.drift is None else "the layer was not programmed"
+            raise ValueError(f"time must be None as {missing}, got {time!r} s; give a drift, then call program")
+        return aged(g, self.ageing.mT, time, self.hardware.drift)
 
     def _noise(self, g: Float[Tensor, "2 col row"], frame: int, p: statistics.ReadNoise) -> Float[Tensor, "2 col row"]:
         """What the read `frame` multiplies each conductance by; the last frame is kept, as drawing costs the most."""

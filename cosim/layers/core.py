@@ -11,33 +11,36 @@ DAC     2^dac_bits − 1 steps of magnitude up to v_read; the sign is the polari
 tile    bit lines 2j, 2j + 1 of a pair are neighbours; the parts of a layer larger than a tile add up digitally
 i       ideal: v·g; twin: lines to first order; exact: lines solved; spice: the netlist of each tile solved by an engine
 TIA     where the hardware has one, as calibrated (amplifier.py), except at fidelity ideal; −r_f·i is read as i
-ADC     full scale `adc_range` where calibrated, else the hardware's, else what the rows of the tile can give at worst
+ADC     full scale `adc_range` where calibrated, else the hardware's, else what the rows of the tile can give at worst;
+        one for each bit line, or for each pair after the subtraction (`adc_of`)
+slices  where the mapping has them, pairs of one weight are neighbours, added up digitally with their weights
+y       times `drift_scale`, where drift was compensated
 
-Where nothing after the DAC is nonlinear the whole chain is one matrix, and a forward pass one product with it.
+Where nothing after the DAC is nonlinear the whole chain is one matrix, and a forward pass one product with it; where
+nothing is before the subtraction, one product for each row group. Noise of training is put on outputs (noise.py).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from cosim.engines.base import Engine
 from cosim.hardware import Hardware
 from cosim.layers import spice
 from cosim.layers.amplifier import reported_current
+from cosim.layers.arrays import Arrays
+from cosim.layers.assignment import Assignment
 from cosim.layers.cells import Cells, difference
-from cosim.layers.converters import Drive, bit_planes, convert_current, to_levels
-from cosim.layers.lines import LineRefresh, RefreshedLines, beside, from_planes, subtract, to_planes
-from cosim.layers.mapping import PairConductances, WeightMapping, planes
+from cosim.layers.converters import Drive, bit_planes, convert_current, quantise, to_levels
+from cosim.layers.lines import RefreshedLines, beside, from_planes, subtract
+from cosim.layers.mapping import PairConductances, WeightMapping, planes, slice_weights
+from cosim.layers.products import band_products
 from cosim.layers.state import register_optional
 from cosim.layers.tiling import Tiling
-from cosim.twins.crossbar import effective_conductance, first_order
-
-FIDELITIES = ("ideal", "twin", "exact", "spice")
+from devicemodels.units import Ampere
 
 
 @dataclass(frozen=True)
@@ -54,34 +57,29 @@ class AnalogCore(nn.Module):
     """The signal chain of one layer; `row_count` and `col_count` are its inputs and outputs.
 
     `frame` is the read-noise frame (None: no read noise); the buffers `input_range` (units of x) and `adc_range` (A)
-    are None unless calibrated. `recorder`, where set, is called with every read that a nonlinear chain makes. `refresh`
-    says how often training computes the lines in full (lines.py).
+    are None unless calibrated, and parameters where they are learned. `recorder`, where set, is called with every read
+    that a nonlinear chain makes. `arrays` holds the fidelities, the engine and how often training solves the lines.
     """
 
     input_range: Tensor | None
     adc_range: Tensor | None
+    reference: Tensor | None
+    drift_scale: Tensor | None
 
     def __init__(
         self, mapping: nn.Module, row_count: int, col_count: int, hardware: Hardware, *, fidelity: str, seed: int
     ) -> None:
         super().__init__()
         self.hardware, self.row_count, self.col_count = hardware, row_count, col_count
+        weights = slice_weights(mapping)
+        self.pair_count = col_count * (1 if weights is None else len(weights))
         self.cells = Cells(mapping, hardware, seed=seed)
-        self.tiling = Tiling.of(row_count, 2 * col_count, hardware.rows, hardware.cols)
+        self.tiling = Tiling.of(row_count, 2 * self.pair_count, hardware.rows, hardware.cols)
+        self.arrays = Arrays(self.tiling, hardware.crossbar)
         self.frame: int | None = None
-        self.engine: Engine | None = None
-        self.workers: int | None = None
-        self.progress: Callable[[int, int], None] | bool | None = None
         self.recorder: Callable[[Read], None] | None = None
-        self._fidelity = "ideal"
         self.fidelity = fidelity
-        self.refresh = LineRefresh()
-        self.lines = {
-            "twin": RefreshedLines(self.tiling, hardware.crossbar, self._first_order),
-            "exact": RefreshedLines(self.tiling, hardware.crossbar, self._solve_planes),
-        }
-        self._solved: tuple[Tensor, Tensor] | None = None
-        register_optional(self, "input_range", "adc_range")
+        register_optional(self, "input_range", "adc_range", "reference", "drift_scale")
         self.register_state_dict_pre_hook(_forget_lines)
         self.register_load_state_dict_pre_hook(_forget_lines)
         with torch.no_grad():
@@ -89,30 +87,49 @@ class AnalogCore(nn.Module):
 
     @property
     def fidelity(self) -> str:
-        return self._fidelity
+        """The fidelity of all parts, or "mixed"; setting it sets all parts."""
+        return self.arrays.assignment.name
 
     @fidelity.setter
     def fidelity(self, fidelity: str) -> None:
-        if fidelity not in FIDELITIES:
-            raise ValueError(f"fidelity must be one of {', '.join(FIDELITIES)}, got {fidelity!r}")
-        self._fidelity = fidelity
+        self.arrays.assignment = Assignment.whole(fidelity, self.tiling)
+
+    @property
+    def lines(self) -> dict[str, RefreshedLines]:
+        """The lines of training, by fidelity."""
+        return self.arrays.lines
 
     def forward(self, x: Float[Tensor, "batch row"]) -> Float[Tensor, "batch col"]:
         weight = self.matrix()
         if weight is not None:
             return self.quantise(x) @ weight
-        return self._read(x)
+        pairs = self._pairs()
+        return self._read(x) if pairs is None else self._read_pairs(x, *pairs)
 
     def matrix(self) -> Float[Tensor, "row col"] | None:
-        """The chain after the DAC as one matrix in units of the weight, or None where it is not linear."""
-        if self.hardware.adc_bits is not None or self.fidelity == "spice" or self._amplified:
+        """The chain after the DAC as one matrix in units of the weight, or None where it is not linear or noisy."""
+        if self.hardware.adc_bits is not None or self.cells.active is not None:
             return None
-        if self.fidelity == "ideal" and self.cells.exact(self.frame):
-            return self.ideal_matrix()
+        found = self._pairs()
+        return None if found is None else self.combined(found[0].T)
+
+    def _pairs(self) -> tuple[Float[Tensor, "pair row"], Tensor] | None:
+        """The chain from DAC to the subtraction in units of the weight, and the unit; None where it is not linear."""
+        each = self.hardware.adc_bits is not None and (self.hardware.adc_of == "line" or self.hardware.bit_serial)
+        if each or "spice" in self.arrays.assignment.used or self._amplified or self.recorder is not None:
+            return None
+        mapping, fidelity = self.cells.mapping, self.fidelity
+        if fidelity == "ideal" and self.cells.exact(self.frame) and isinstance(mapping, WeightMapping):
+            return mapping.targets(), mapping.unit()
         g, unit = self._seen()
-        if self._refreshed(g, self.fidelity):
-            return self.lines[self.fidelity].of_pairs(g, self.refresh).T / unit
-        return (subtract(self.effective_planes(g, self.fidelity)).T / unit).to(g.dtype)
+        if self.arrays.refreshed(g, fidelity, self.training):
+            return self.lines[fidelity].of_pairs(g, self.arrays.refresh) / unit.unsqueeze(-1), unit
+        return (subtract(self.effective_planes(g)) / unit.unsqueeze(-1)).to(g.dtype), unit
+
+    def combined(self, y: Float[Tensor, "... pair"]) -> Float[Tensor, "... col"]:
+        """Slices added up with their weights, and drift compensated."""
+        y = self._sliced(y)
+        return y if self.drift_scale is None else y * self.drift_scale
 
     def ideal_matrix(self) -> Float[Tensor, "row col"]:
         """The weights that the targets of the cells stand for."""
@@ -120,11 +137,20 @@ class AnalogCore(nn.Module):
         if isinstance(mapping, WeightMapping):
             return mapping.targets().T
         pair = self.targets()
-        return (pair.pos - pair.neg) / pair.unit
+        return self._sliced((pair.pos - pair.neg) / pair.unit)
+
+    def programmed_matrix(self) -> Float[Tensor, "row col"]:
+        """The weights that the cells stand for as they are now, without read noise."""
+        pair = self.targets()
+        return self.combined(difference(self.cells(pair, None)) / pair.unit)
+
+    def _sliced(self, y: Tensor) -> Tensor:
+        weights = slice_weights(self.cells.mapping)
+        return y if weights is None else y.unflatten(-1, (self.col_count, len(weights))) @ weights
 
     def targets(self) -> PairConductances:
         pair = self.cells.mapping()
-        expected = (self.row_count, self.col_count)
+        expected = (self.row_count, self.pair_count)
         if pair.pos.shape != expected or pair.neg.shape != expected:
             raise ValueError(
                 f"the mapping must return conductances [row, col] = {list(expected)}, got {list(pair.pos.shape)} and "
@@ -137,65 +163,15 @@ class AnalogCore(nn.Module):
         g, unit = planes(self.cells.mapping)
         return self.cells.planes(g, self.frame), unit
 
-    def effective(self, g: Float[Tensor, "row col2"], fidelity: str) -> Float[Tensor, "row col2"]:
-        """Conductances (S) between each row and each bit line of the tiles, lines included (float64 where solved)."""
-        if fidelity == "ideal":
-            return g
-        self._check(to_planes(g))
-        if fidelity == "twin":
-            return self.tiling.map(g, lambda tiles: first_order(tiles, self.hardware.crossbar))
-        return self._solve_lines(g)
-
-    def effective_planes(self, g: Float[Tensor, "2 col row"], fidelity: str) -> Float[Tensor, "2 col row"]:
-        """The same for the positive and the negative cells apart; in training as `refresh` says."""
-        if self._refreshed(g, fidelity):
-            return self.lines[fidelity](g, self.refresh)
-        if fidelity == "ideal":
-            return g
-        self._check(g)
-        return self._first_order(g) if fidelity == "twin" else to_planes(self._solve_lines(from_planes(g)))
-
-    def _refreshed(self, g: Float[Tensor, "2 col row"], fidelity: str) -> bool:
-        """Whether the lines are those of the last refresh, corrected; checks the conductances if so."""
-        if fidelity not in self.lines or self.refresh.steps == 1:
-            return False
-        if not (self.training and torch.is_grad_enabled() and g.requires_grad):
-            return False
-        if not torch.isfinite(g.detach().sum()):
-            self._check(g)
-        return True
-
-    def _first_order(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
-        return to_planes(self.tiling.map(from_planes(g), partial(first_order, p=self.hardware.crossbar)))
-
-    def _solve_planes(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
-        return to_planes(self.tiling.map(from_planes(g), partial(effective_conductance, p=self.hardware.crossbar)))
-
-    def _solve_lines(self, g: Float[Tensor, "row col2"]) -> Float[Tensor, "row col2"]:
-        differentiate = torch.is_grad_enabled() and g.requires_grad
-        if not differentiate and self._solved is not None and torch.equal(self._solved[0], g):
-            return self._solved[1]
-        solved = self.tiling.map(g.double(), lambda tiles: effective_conductance(tiles, self.hardware.crossbar))
-        if not differentiate:
-            self._solved = (g.detach().clone(), solved)
-        return solved
-
-    def _check(self, g: Float[Tensor, "2 col row"]) -> None:
-        if not torch.isfinite(g).all():
-            row, col, side = (int(k) for k in torch.argwhere(~torch.isfinite(g.permute(2, 1, 0)))[0])
-            line = 2 * col + side
-            tile = row // self.hardware.rows, line // self.hardware.cols
-            raise ValueError(
-                f"conductances must be finite, got {g.detach()[side, col, row].item()!r} S at row {row}, bit line "
-                f"{line}, in tile {tile}; check the weights of the layer"
-            )
+    def effective_planes(self, g: Float[Tensor, "2 col row"]) -> Float[Tensor, "2 col row"]:
+        """Conductances (S) between rows and bit lines, lines included, each part at its fidelity."""
+        return self.arrays.planes(g, training=self.training)
 
     def quantise(self, x: Tensor) -> Tensor:
         """`x` (any shape) as the DAC applies it, in units of x."""
         if self.hardware.dac_bits is None and self.input_range is None:
             return x
-        scale = self._range(x)
-        return to_levels(x / scale, self.hardware.dac_bits) * scale
+        return quantise(x, self._range(x), self.hardware.dac_bits)
 
     def _range(self, x: Tensor) -> Tensor:
         if self.input_range is not None:
@@ -210,73 +186,96 @@ class AnalogCore(nn.Module):
             return bit_planes(x / scale, bits)
         return Drive(to_levels(x / scale, bits).unsqueeze(0), x.new_ones(1))
 
+    def _read_pairs(
+        self, x: Float[Tensor, "batch row"], weight: Float[Tensor, "pair row"], unit: Tensor
+    ) -> Float[Tensor, "batch col"]:
+        """One product for each row group, noise of training and the converter of each pair, in units of the output."""
+        scale, source, bits = self._range(x), self.cells.active, self.hardware.adc_bits
+        q = self.quantise(x)
+        # From a current to units of the output.
+        factor = scale / (self.hardware.v_read * unit)
+        # Without converters the row groups are one sum.
+        rows = self.tiling.rows if bits is not None else (slice(0, self.row_count),)
+        y = band_products(q, weight, rows)
+        if source is not None:
+            variance = source.variances(self.cells.mapping, unit)
+            output = source.noise.output * (len(self.tiling.rows) / len(rows)) ** 0.5 * factor
+            y = source.add(y, q, variance, output, rows)
+        if bits is not None:
+            full_scale = self.full_scale(y)
+            full_scale = full_scale if full_scale.ndim == 0 else full_scale.unsqueeze(1)
+            y = convert_current(y, (full_scale * factor).to(y.dtype), bits, bipolar=True)
+        return self.combined(y.sum(0) if len(rows) > 1 else y[0])
+
     def _read(self, x: Float[Tensor, "batch row"]) -> Float[Tensor, "batch col"]:
         cells, unit = self._seen()
         scale = self._range(x)
         drive = self.drive(x, scale)
         v = drive.rows.flatten(0, 1) * self.hardware.v_read
-        if self.fidelity == "spice" or self.recorder is not None:
+        if "spice" in self.arrays.assignment.used or self.recorder is not None:
             g = from_planes(cells)
-            i = difference(self.sense(self.currents(v, g), g))
+            i = difference(self.sense(self._noisy(self.currents(v, g), v, g), g))
         else:
-            g, lines = beside(cells), beside(self.effective_planes(cells, self.fidelity))
-            i = self.sense(self.tiling.products(v.to(lines.dtype), lines), g)
-            i = i[..., : self.col_count] - i[..., self.col_count :]
+            g, lines = beside(cells), beside(self.effective_planes(cells))
+            i = self._noisy(self.tiling.products(v.to(lines.dtype), lines), v, g)
+            i = self.sense(i, g, self._ideal_lines().unflatten(1, (-1, 2)).transpose(1, 2).flatten(1))
+            i = i[..., : self.pair_count] - i[..., self.pair_count :]
+        if self.hardware.adc_bits is not None and self.hardware.adc_of == "pair":
+            i = convert_current(i, self.full_scale(i), self.hardware.adc_bits, bipolar=True)
         reads = (i.sum(1) / (self.hardware.v_read * unit)).to(x.dtype)
-        return torch.einsum("r,rbc->bc", drive.weights, reads.unflatten(0, drive.rows.shape[:2])) * scale
+        return self.combined(torch.einsum("r,rbc->bc", drive.weights, reads.unflatten(0, drive.rows.shape[:2])) * scale)
 
     def currents(self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"]) -> Float[Tensor, "batch band col2"]:
-        """Bit-line currents (A) of every row group of tiles at the fidelity in force, told to the recorder."""
-        solved = None
-        if self.fidelity == "spice":
-            i, solved = self._simulate(v, g)
-            if torch.is_grad_enabled() and (v.requires_grad or g.requires_grad):
-                # The value is the simulator's, the derivative that of the solved lines.
-                lines = self._model(v, g, "exact")
-                i = lines + (i - lines).detach()
-        else:
-            i = self._model(v, g, self.fidelity)
+        """Bit-line currents (A) of every row group of tiles, each part at its fidelity, told to the recorder."""
+        i, solved = self.arrays.currents(v, g, training=self.training)
         if self.recorder is not None:
             self.recorder(Read(v.detach(), g.detach(), i.detach(), solved))
         return i
-
-    def _model(self, v: Tensor, g: Tensor, fidelity: str) -> Float[Tensor, "batch band col2"]:
-        lines = from_planes(self.effective_planes(to_planes(g), fidelity))
-        return self.tiling.products(v.to(lines.dtype), lines)
 
     def products(
         self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"], fidelity: str
     ) -> Float[Tensor, "batch band col2"]:
         """Bit-line currents (A) of every row group by matrix products, at a fidelity other than "spice"."""
-        lines = self.effective(g, fidelity)
-        return self.tiling.products(v.to(lines.dtype), lines)
-
-    def _simulate(self, v: Tensor, g: Tensor) -> tuple[Tensor, spice.Solved]:
-        if self.engine is None:
-            remedy = 'call set_fidelity(model, "spice", engine=ENGINES["ngspice"]())'
-            raise ValueError(f'fidelity "spice" needs an engine, got None; {remedy}')
-        self._check(to_planes(g))
-        found, solved = spice.currents(
-            v, g, self.tiling, self.hardware.crossbar, self.engine, workers=self.workers, progress=self.progress
-        )
-        return found.to(v.device), solved
+        return self.arrays.products(v, g, fidelity)
 
     @property
     def _amplified(self) -> bool:
         return self.hardware.tia is not None and self.fidelity != "ideal"
 
     def sense(
-        self, i: Float[Tensor, "batch band col2"], g: Float[Tensor, "row col2"]
+        self,
+        i: Float[Tensor, "batch band col2"],
+        g: Float[Tensor, "row col2"],
+        ideal: Bool[Tensor, "band col2"] | None = None,
     ) -> Float[Tensor, "batch band col2"]:
-        """Currents (A) as amplifier and converter report them; the amplifiers see all cells `g` of their bit lines."""
+        """Currents (A) as amplifier and converter of each bit line report them.
+
+        The amplifiers see all cells `g` (S) of their bit lines; those named `ideal` (None: those at that fidelity) have
+        none.
+        """
         if self.hardware.tia is not None and self._amplified:
             g_col = torch.stack([g[rows].sum(0) for rows in self.tiling.rows]).to(i.dtype)
-            i = reported_current(i, g_col, self.hardware.tia)
-        if self.hardware.adc_bits is None:
+            ideal = self._ideal_lines() if ideal is None else ideal
+            i = torch.where(
+                ideal.to(i.device), i, reported_current(i, g_col, self.hardware.tia, self.hardware.tia_record)
+            )
+        if self.hardware.adc_bits is None or self.hardware.adc_of == "pair":
             return i
-        return convert_current(i, self.full_scale(i), self.hardware.adc_bits, bipolar=not self.hardware.bit_serial)
+        return convert_current(i, self.full_scale(i), self.hardware.adc_bits, bipolar=self.hardware.adc_bipolar)
 
-    def full_scale(self, i: Tensor) -> Tensor:
+    def _ideal_lines(self) -> Bool[Tensor, "band col2"]:
+        return self.arrays.assignment.lines("ideal")
+
+    def _noisy(self, i: Float[Tensor, "batch band col2"], v: Tensor, g: Tensor) -> Float[Tensor, "batch band col2"]:
+        """Currents (A) with the noise of training; their bit lines have the cells `g` and carry the voltages `v`."""
+        source = self.cells.active
+        if source is None:
+            return i
+        variance = source.on_lines(g)
+        of_lines = None if variance is None else variance.T
+        return source.add(i.transpose(0, 1), v, of_lines, source.noise.output, self.tiling.rows).transpose(0, 1)
+
+    def full_scale(self, i: Tensor) -> Float[Tensor, "band 1"] | Tensor:
         """Full scale (A) of the converters, broadcast over [batch, band, col2]."""
         if self.adc_range is not None:
             return self.adc_range.to(i.dtype)
@@ -285,8 +284,16 @@ class AnalogCore(nn.Module):
         rows = i.new_tensor([float(band.stop - band.start) for band in self.tiling.rows])
         return (rows * self.hardware.g_max * self.hardware.v_read).unsqueeze(1)
 
+    @torch.no_grad()
+    def reference_current(self) -> Ampere:
+        """Sum of the |currents| of all bit lines with every row at v_read, as the cells are now."""
+        cells = from_planes(self._seen()[0])
+        fidelity = "exact" if self.fidelity in ("spice", "mixed") else self.fidelity
+        v = cells.new_full((1, self.row_count), self.hardware.v_read)
+        return float(self.products(v, cells, fidelity).abs().sum())
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_solved": None, "recorder": None, "progress": None}
+        return {**self.__dict__, "recorder": None}
 
 
 def _forget_lines(core: nn.Module, *_: Any) -> None:

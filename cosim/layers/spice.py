@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cosim.engines.base import Dc, Engine, Op, Options, SimulationError
@@ -49,21 +49,24 @@ def currents(
     p: CrossbarParams,
     engine: Engine,
     *,
+    wanted: Bool[Tensor, "band col2"] | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | bool | None = None,
 ) -> tuple[Float[Tensor, "batch band col2"], Solved]:
     """Bit-line currents (A) of every row group of tiles, in float64, for row voltages `v` (V) and conductances `g` (S).
 
-    A row group's equal vectors of voltages, as overlapping patches of an image give, are solved once. Raises the
-    SimulationError of the first simulation that failed.
+    A row group's equal vectors of voltages, as overlapping patches of an image give, are solved once. Tiles without a
+    bit line that is `wanted` (None: all are) are left out, their currents 0. Raises the SimulationError of the first
+    simulation that failed.
     """
     volts, siemens = v.detach().double().cpu().numpy(), g.detach().double().cpu().numpy()
     unique = [np.unique(volts[:, rows], axis=0, return_inverse=True) for rows in tiling.rows]
-    jobs = [job for place in tiling.places() for job in _jobs(place, unique[place[0]][0], siemens, tiling, p)]
+    places = [place for place in tiling.places() if wanted is None or wanted[place[0], tiling.cols[place[1]]].any()]
+    jobs = [job for place in places for job in _jobs(place, unique[place[0]][0], siemens, tiling, p)]
     found = run_many([(job.netlist, job.analysis) for job in jobs], engine, workers=workers, progress=progress)
-    result = np.empty((len(volts), len(tiling.rows), siemens.shape[1]))
+    result = np.zeros((len(volts), len(tiling.rows), siemens.shape[1]))
     engines, digests = set(), []
-    solved = {place: np.empty((len(unique[place[0]][0]), _width(tiling, place))) for place in tiling.places()}
+    solved = {place: np.empty((len(unique[place[0]][0]), _width(tiling, place))) for place in places}
     for job, waves in zip(jobs, found, strict=True):
         if isinstance(waves, SimulationError):
             raise waves

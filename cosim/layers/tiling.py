@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cosim.layers.products import band_products
+
 
 def cuts(total: int, size: int) -> tuple[slice, ...]:
     """`total` lines in groups of `size`, the last one smaller."""
@@ -55,4 +57,4 @@ class Tiling:
 
     def products(self, v: Float[Tensor, "batch row"], g: Float[Tensor, "row col2"]) -> Float[Tensor, "batch band col2"]:
         """Bit-line currents v·g of every row group apart: each has its own amplifiers and converters."""
-        return torch.stack([v[:, rows] @ g[rows] for rows in self.rows], dim=1)
+        return band_products(v, g.T, self.rows).transpose(0, 1)

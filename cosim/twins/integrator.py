@@ -209,7 +209,7 @@ def calibrate(p: IntegratorParams, engine: Engine) -> Record:
         circuit="integrator",
         params=flatten(p),
         fit=asdict(fit),
-        digest=netlist.digest,
+        digest=waves.digest,
         engine=waves.engine,
         analysis=repr(tran),
         bench=Residual.of(error, fit.v_high - fit.v_low),

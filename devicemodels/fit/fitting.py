@@ -10,18 +10,22 @@ from scipy.stats import t as student
 
 from devicemodels import Device
 from devicemodels.fit.data import Trace, cycles
+from devicemodels.fit.identify import risen, weak
 from devicemodels.fit.judge import Verdict, deviations, judge, noise_of, outliers
 from devicemodels.fit.simulate import simulate
-from devicemodels.fit.solve import Problem, Solution, covariance, independent, soft_cost, solve
+from devicemodels.fit.solve import Problem, Solution, at, covariance, independent, soft_cost, solve
 from devicemodels.fit.space import GUARDS, Space, axes
 from devicemodels.fit.starts import candidates
 
-VAGUE = 1.0
-"""A 95 % half-width of a factor e, or of the size of a linear parameter: not identified."""
-NARROW = 0.05
-"""Below this half-width a parameter has its interval even if a vague one decides it."""
 AHEAD = 12
 """Candidates asked which parameters act: at the two or three best the state may not move at all."""
+COSTLY = {
+    "jart": "all 24 parameters of jart would take hours, as each current and rate of it is the root of an equation, "
+    "and one sweep does not tell them apart; name a few to be free: r_fil,dw_a,r_th0,s_th,n_min,r_tiox,x0"
+}
+"""Devices whose free parameters have to be named, and why."""
+RESUMED = 2
+"""How often a search that stopped before the optimum is resumed."""
 SCOUT = 15
 """Evaluations from each start; the best is then followed to its optimum."""
 
@@ -86,10 +90,10 @@ def fit(
 ) -> Fit:
     """Parameters of `device` from one trace or several (one for each device of the same kind).
 
-    free: names to be fitted; without it, those that act on the readings independently. start: a set to begin with,
-    which also holds the fixed parameters. starts: how many of the best of a hundred candidate sets are followed. noise:
-    relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for unknown names, for no
-    data, and where the state moves but the time is not known.
+    free: names to be fitted, the others stay as in `start`; without it, those that act on the readings independently.
+    start: a set to begin with, by default that of the class. starts: how many of the best of a hundred candidate sets
+    are followed. noise: relative noise of the readings; without it, from cycles or neighbours. Raises ValueError for
+    unknown names, for no data, where the state moves but the time is not known, and for a costly device without `free`.
     """
     traces = [data] if isinstance(data, Trace) else list(data)
     if not traces:
@@ -98,6 +102,8 @@ def fit(
     for name in free or ():
         if name not in every:
             raise ValueError(f"fit: {device.name} has no parameter {name!r} to be fitted; it has {', '.join(every)}")
+    if free is None and device.name in COSTLY:
+        raise ValueError(f"fit: {COSTLY[device.name]}")
     level, source = (noise, "stated") if noise is not None else noise_of(traces)
     if not level > 0:
         raise ValueError(f"fit: noise must be positive (relative, 0.02 for 2 %), got {level!r}")
@@ -105,15 +111,25 @@ def fit(
     names = list(free) if free is not None else [n for n in every if n not in GUARDS]
     base = start or device.params()
     wide = Problem(device, traces, sigmas, Space(base, tuple(every[n] for n in names)))
-    ahead = _promising(wide, start, max(starts, AHEAD), np.random.default_rng(seed))
+    count = max(starts, 1) if free is not None else max(starts, AHEAD)
+    ahead = _promising(wide, start, count, np.random.default_rng(seed), free)
     best = ahead[: max(starts, 1)]
     fixed: dict[str, str] = {}
     if free is None:
         names, fixed = independent(wide, ahead)
-    found = [solve(_at(wide, p, names), p, SCOUT) for p in best]
-    winner = min(found, key=lambda s: s.cost)
-    problem, solution = _refined(_at(wide, winner.params, names), winner.params, level)
+    problem, solution = _searched(wide, best, names, level)
     return _report(problem, solution, fixed, level, source, spread=spread)
+
+
+def _searched(wide: Problem, best: Sequence[Any], names: Sequence[str], noise: float) -> tuple[Problem, Solution]:
+    """Short searches from all starts, then the best of them to its optimum; if it does not arrive, the next."""
+    scouts = sorted((solve(at(wide, p, names), p, SCOUT) for p in best), key=lambda s: s.cost)
+    found: list[tuple[Problem, Solution]] = []
+    for scout in scouts:
+        found.append(_refined(at(wide, scout.params, names), scout.params, noise))
+        if found[-1][1].arrived:
+            break
+    return min(found, key=lambda pair: (not pair[1].arrived, pair[1].cost))
 
 
 def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solution]:
@@ -122,21 +138,28 @@ def _refined(problem: Problem, start: Any, noise: float) -> tuple[Problem, Solut
     expected = [simulate(problem.device, [rough.params], t)[0] for t in problem.traces]
     pairs = zip(problem.traces, expected, strict=True)
     weighted = replace(problem, deviations=[deviations(t, noise, i) for t, i in pairs])
-    return weighted, solve(weighted, rough.params)
+    fine = solve(weighted, rough.params)
+    for _ in range(RESUMED):
+        if fine.arrived:
+            break
+        fine = solve(weighted, fine.params)
+    return weighted, fine
 
 
-def _at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
-    every = axes(problem.device)
-    return replace(problem, space=Space(base, tuple(every[n] for n in names)))
-
-
-def _promising(problem: Problem, start: Any | None, count: int, rng: np.random.Generator) -> list[Any]:
-    """The start given, and the candidates of lowest cost."""
+def _promising(
+    problem: Problem, start: Any | None, count: int, rng: np.random.Generator, free: Sequence[str] | None
+) -> list[Any]:
+    """The start given, and the candidates of lowest cost; parameters that `free` does not name stay as they are."""
+    given = [start] if start is not None else []
+    if len(given) == count:
+        return given
     tried = candidates(problem.device, problem.traces, 100, rng)
+    if free is not None:
+        space = problem.space
+        tried = [made for p in tried if (made := space.params(space.coordinates(p))) is not None]
     coarse = replace(problem, traces=problem.traces[:1], deviations=problem.deviations[:1])
     cost = np.concatenate([soft_cost(coarse.residuals(tried[k : k + 16])) for k in range(0, len(tried), 16)])
-    order = [tried[k] for k in np.argsort(cost, kind="stable")]
-    return ([start] if start is not None else []) + order[: max(count - (start is not None), 1 - (start is not None))]
+    return given + [tried[k] for k in np.argsort(cost, kind="stable")[: count - len(given)]]
 
 
 def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, source: str, *, spread: bool) -> Fit:
@@ -154,7 +177,7 @@ def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, 
         params=s.params,
         interval=interval,
         fixed=fixed,
-        weak=_weak(problem, s, half),
+        weak=weak(problem, s, half),
         outliers=outliers(r),
         verdict=judge(r, r * sigma, measured, len(half)),
         noise=noise,
@@ -170,28 +193,6 @@ def _report(problem: Problem, s: Solution, fixed: dict[str, str], noise: float, 
     return replace(result, cycle_spread=_spread(result, between_cycles), device_spread=_spread(result, devices))
 
 
-def _weak(problem: Problem, s: Solution, half: np.ndarray) -> dict[str, str]:
-    """Parameters that the data leave open: wide intervals with their partners in the weakest directions, and bounds."""
-    names = [a.name for a in problem.space.axes]
-    if not s.arrived:
-        return dict.fromkeys(names, "the search stopped before the optimum: give a start or more starts")
-    found: dict[str, str] = {}
-    for name, edge in zip(names, s.at_bound, strict=True):
-        if edge:
-            found[name] = "it ran into the end of its range"
-    _, sizes, directions = np.linalg.svd(s.jacobian, full_matrices=False)
-    reach = (directions / np.maximum(sizes, 1e-2)[:, None]) ** 2
-    # Along a vague direction the model is no line: what it rules has no interval either.
-    ruled = reach[2 / np.maximum(sizes, 1e-2) > VAGUE].sum(axis=0) > 0.5 * reach.sum(axis=0)
-    for k, name in enumerate(names):
-        if half[k] < VAGUE and not (ruled[k] and half[k] > NARROW):
-            continue
-        weakest = directions[int(np.argmax(np.abs(directions[:, k]) / np.maximum(sizes, 1e-300)))]
-        partners = [n for n, w in zip(names, weakest, strict=True) if n != name and abs(w) > 0.3 * abs(weakest[k])]
-        found[name] = f"it can be traded for {', '.join(partners)}" if partners else "the data hardly depend on it"
-    return found
-
-
 def _spread(whole: Fit, parts: Sequence[Trace]) -> dict[str, Spread]:
     """Fits each part alone, from the common optimum, and compares; the start of the state is free in each."""
     if len(parts) < 2:
@@ -202,7 +203,7 @@ def _spread(whole: Fit, parts: Sequence[Trace]) -> dict[str, Spread]:
     rows, errors = [], []
     for part in parts:
         problem = Problem(whole.device, [part], [deviations(part, whole.noise)], whole.problem.space)
-        problem, s = _refined(_at(problem, whole.params, names), whole.params, whole.noise)
+        problem, s = _refined(at(problem, whole.params, names), whole.params, whole.noise)
         rows.append(s.coordinates)
         errors.append(np.diag(covariance(s)))
     values, own = np.stack(rows), np.stack(errors).mean(axis=0)
@@ -221,13 +222,10 @@ def profile(found: Fit, name: str) -> tuple[float, float]:
     From each end of the interval the half-width is scaled to the rise of a parabola through it; asymmetry shows.
     """
     k = found.free.index(name)
-    axis, rest = found.problem.space.axes[k], [n for n in found.free if n != name]
-    centre = float(found.solution.coordinates[k])
-    scale = max((found.residuals**2).mean(), 1e-300)
+    axis, centre = found.problem.space.axes[k], float(found.solution.coordinates[k])
     ends: list[float] = []
     for edge in found.interval[name]:
         away = axis.inward(edge) - centre
-        moved = _at(found.problem, replace(found.params, **{name: axis.outward(centre + away)}), rest)
-        rise = 2 * (solve(moved, moved.space.base, 30).cost - found.solution.cost) / scale
+        rise = risen(found.problem, found.solution, k, away)[1]
         ends.append(axis.outward(centre + away * float(np.sqrt(3.84 / max(rise, 0.04)))))
     return min(ends), max(ends)

@@ -28,7 +28,7 @@ class Verdict:
     autocorrelation: float
     """Correlation of neighbouring residuals: 0 for a true model."""
     rms: float
-    """RMS misfit relative to the RMS current."""
+    """RMS misfit relative to the RMS current, without outliers."""
 
 
 def noise_of(traces: Sequence[Trace]) -> tuple[float, str]:
@@ -91,7 +91,7 @@ def judge(r: np.ndarray, misfit: np.ndarray, measured: np.ndarray, free: int) ->
     flat = np.clip(kept, -SATURATION * robust_scale(kept), SATURATION * robust_scale(kept))
     power = float((flat**2).sum()) or 1.0
     correlation = float((flat[1:] * flat[:-1]).sum() / power)
-    rms = float(np.sqrt((misfit**2).mean() / max((measured**2).mean(), 1e-300)))
+    rms = float(np.sqrt((misfit[keep] ** 2).mean() / max((measured[keep] ** 2).mean(), 1e-300)))
     related = correlation * np.sqrt(n) > 4.0
     loud = chi2 > 1 + max(0.3, 5 * np.sqrt(2 / n))
     fits = not (loud and (related or chi2 > 4.0))

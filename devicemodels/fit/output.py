@@ -10,6 +10,9 @@ import numpy as np
 
 from devicemodels.fit.fitting import Fit, Spread
 
+EDGE = 6.0
+"""Deviations up to which residuals are drawn; larger ones stand at the edge."""
+
 
 def write(found: Fit, folder: Path) -> list[Path]:
     """Write params.py, model.sp, model.va (with the fitted defaults) and fit.json into a folder; their paths."""
@@ -92,26 +95,54 @@ def plot(found: Fit, path: Path) -> None:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     linear, log, left = figure.subplots(1, 3)
     pulsed = all(np.ptp(t.v_read) == 0 for t in found.traces)
+    first = 0
     for trace, model in zip(found.traces, found.predicted(), strict=True):
         axis = np.arange(len(model)) if pulsed else trace.v_read
-        for panel, f in ((linear, np.asarray), (log, np.abs)):
+        far = [k - first for k, _ in found.outliers if first <= k < first + len(model)]
+        first += len(model)
+        for panel, f in ((linear, np.asarray), (log, _size)):
             panel.plot(axis, f(trace.current), ".", ms=3, color="tab:gray", label="measured")
             panel.plot(axis, f(model), lw=1.2, color="tab:red", label="model")
+            panel.plot(axis[far], f(trace.current[far]), "o", ms=7, mfc="none", color="tab:blue", label="outlier")
             panel.set_xlabel("pulse" if pulsed else "voltage (V)")
             panel.grid(alpha=0.3)
     log.set_yscale("log")
     linear.set_ylabel("current (A)")
+    linear.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     log.set_ylabel("|current| (A)")
-    linear.legend(*(x[:2] for x in linear.get_legend_handles_labels()))
-    left.plot(found.residuals, ".", ms=3, color="tab:blue")
-    left.axhline(0, color="black", lw=0.6)
-    for k, z in found.outliers[:8]:
-        left.annotate(f"{k} ({z:.0f} σ)", (k, found.residuals[k]), fontsize=7, color="tab:red")
-    left.set_xlabel("reading")
-    left.set_ylabel("(model - measured)/deviation")
-    left.grid(alpha=0.3)
+    linear.legend(*(x[: 3 if found.outliers else 2] for x in linear.get_legend_handles_labels()), fontsize=8)
+    _draw_residuals(found, left)
     figure.suptitle(f"{found.device.name}: {found.verdict.text}", fontsize=9)
     figure.savefig(path, dpi=150)
+
+
+def _size(current: np.ndarray) -> np.ndarray:
+    """|current|, without the readings at which the logarithm has none."""
+    return np.where(current == 0, np.nan, np.abs(current))
+
+
+def _draw_residuals(found: Fit, panel: Any) -> None:
+    """Residuals within EDGE deviations; those beyond it at the edge, with their number and distance."""
+    limit = max(EDGE, 1.05 * float(np.quantile(np.abs(found.residuals), 0.95)))
+    shown = np.clip(found.residuals, -limit, limit)
+    beyond = np.abs(found.residuals) > limit
+    panel.axhspan(-1.96, 1.96, color="tab:green", alpha=0.12, label="95 % of the noise")
+    panel.plot(np.flatnonzero(~beyond), shown[~beyond], ".", ms=3, color="tab:blue")
+    for mark, side in (("^", shown > 0), ("v", shown < 0)):
+        panel.plot(np.flatnonzero(beyond & side), shown[beyond & side], mark, ms=5, color="tab:red")
+    panel.axhline(0, color="black", lw=0.6)
+    for k, z in found.outliers[:8]:
+        inward = "bottom" if shown[k] < 0 else "top"
+        side, shift = ("left", 4) if k < len(shown) / 2 else ("right", -4)
+        text = f"{k} ({z:.0f} σ)"
+        panel.annotate(
+            text, (k, shown[k]), (shift, 0), textcoords="offset points", ha=side, va=inward, fontsize=7, color="tab:red"
+        )
+    panel.set_ylim(-1.08 * limit, 1.08 * limit)
+    panel.set_xlabel("reading")
+    panel.set_ylabel("(model - measured)/deviation")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=8, loc="upper right")
 
 
 def rows(found: Fit) -> list[tuple[str, str, str, str]]:

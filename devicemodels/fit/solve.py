@@ -1,7 +1,7 @@
 """Robust least squares over the free parameters, and what its Jacobian says of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,13 @@ from scipy.optimize import least_squares
 from devicemodels import Device
 from devicemodels.fit.data import Trace
 from devicemodels.fit.simulate import simulate
-from devicemodels.fit.space import Space
+from devicemodels.fit.space import Space, axes
+from devicemodels.fit.thresholds import pivots
 
 SOFTEN = 3.0
 """Residuals above this many standard deviations count linearly (soft_l1)."""
-NUDGE = 1e-5
+NUDGE = 1e-6
+"""Step of the differences: ten times wider ones met corners of the tabulated rate, and searches stopped."""
 ABSURD = 1e6
 STEPS = 100
 """Evaluations after which a search gives up."""
@@ -76,14 +78,22 @@ class Solution:
     """Whether the search ended at an optimum: where not, intervals around it mean nothing."""
 
 
+def at(problem: Problem, base: Any, names: Sequence[str]) -> Problem:
+    """The problem around the set `base`, with the parameters `names` free."""
+    every = axes(problem.device)
+    return replace(problem, space=Space(base, tuple(every[n] for n in names)))
+
+
 def soft_cost(r: np.ndarray) -> Float[np.ndarray, "..."]:
     """Sum of the soft_l1 loss of residuals in deviations, over the last axis."""
     return (SOFTEN**2 * (np.sqrt(1 + (r / SOFTEN) ** 2) - 1)).sum(axis=-1)
 
 
 def solve(problem: Problem, start: Any, evaluations: int = STEPS) -> Solution:
-    """The optimum from a start."""
-    space = problem.space
+    """The optimum from a start. The search steps in rates at the voltages where the cell switches."""
+    plain = problem
+    space = replace(problem.space, pivots=pivots(problem.device, problem.traces))
+    problem = replace(problem, space=space)
     low, high = space.limits(start)
     first = np.clip(space.coordinates(start), low + 1e-10, high - 1e-10)
     if not len(first):
@@ -105,8 +115,10 @@ def solve(problem: Problem, start: Any, evaluations: int = STEPS) -> Solution:
     params = space.params(found.x)
     r = problem.residuals([params])[0]
     edge = tuple(bool(b) for b in (found.x - low < 1e-6) | (high - found.x < 1e-6))
-    jacobian = problem.jacobian(found.x, low, high)
-    return Solution(params, found.x, r, jacobian, float(soft_cost(r)), edge, _arrived(r, jacobian, np.array(edge)))
+    reached = plain.space.coordinates(params)
+    low, high = plain.space.limits(params)
+    jacobian = plain.jacobian(np.clip(reached, low, high), low, high)
+    return Solution(params, reached, r, jacobian, float(soft_cost(r)), edge, _arrived(r, jacobian, np.array(edge)))
 
 
 def _arrived(r: np.ndarray, jacobian: np.ndarray, edge: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from devicemodels import Device
+from devicemodels.fit.thresholds import Pivot
 from devicemodels.units import Range, Unit
 
 GUARDS = ("ramp", "z_max")
@@ -70,25 +71,33 @@ def axes(device: Device) -> dict[str, Axis]:
 
 @dataclass(frozen=True)
 class Space:
-    """The free axes around a parameter set."""
+    """The free axes around a parameter set; the coordinates of speeds with a pivot are log rates at its voltage."""
 
     base: Any
     axes: tuple[Axis, ...]
+    pivots: tuple[Pivot, ...] = ()
 
     def coordinates(self, params: Any) -> np.ndarray:
         """Coordinates of a parameter set."""
-        return np.array([a.inward(float(getattr(params, a.name))) for a in self.axes])
+        return np.array([a.inward(float(getattr(params, a.name))) for a in self.axes]) + self._shifts(params)
 
     def params(self, coordinates: np.ndarray) -> Any | None:
         """The parameter set at coordinates; None where the class refuses it."""
         try:
-            return replace(
-                self.base, **{a.name: a.outward(float(u)) for a, u in zip(self.axes, coordinates, strict=True)}
-            )
+            first = self._replaced(coordinates)
+            return self._replaced(coordinates - self._shifts(first)) if self.pivots else first
         except ValueError:
             return None
 
     def limits(self, params: Any) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of the coordinates around a parameter set."""
         pairs = [a.limits(float(getattr(params, a.name))) for a in self.axes]
-        return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+        shifts = self._shifts(params)
+        return np.array([p[0] for p in pairs]) + shifts, np.array([p[1] for p in pairs]) + shifts
+
+    def _replaced(self, coordinates: np.ndarray) -> Any:
+        return replace(self.base, **{a.name: a.outward(float(u)) for a, u in zip(self.axes, coordinates, strict=True)})
+
+    def _shifts(self, params: Any) -> np.ndarray:
+        by_name = {pivot.law.k: pivot.shift(params) for pivot in self.pivots}
+        return np.array([by_name.get(a.name, 0.0) for a in self.axes])

@@ -10,6 +10,7 @@ import numpy as np
 from devicemodels import Device
 from devicemodels.fit.data import Trace
 from devicemodels.fit.space import GUARDS, Axis, axes
+from devicemodels.fit.thresholds import anchored, pivots
 
 STEADY = ("m", "K", "eV", "m²/(V s)")
 """Units of geometry and temperature: starts keep them."""
@@ -23,6 +24,7 @@ def candidates(device: Device, traces: Sequence[Trace], count: int, rng: np.rand
     speed = device.drive.duration / max(max((t.duration for t in traces), default=0.0), 1e-30)
     conductance, span = _sizes(traces)
     found += [made for p in published if (made := _changed(p, {n: v * speed for n, v in _rates(every, p).items()}))]
+    found_pivots, first = pivots(device, traces), _first(traces)
     while_tried = 0
     while len(found) < count + 1 + 2 * len(published) and while_tried < 20 * count:
         while_tried += 1
@@ -32,9 +34,18 @@ def candidates(device: Device, traces: Sequence[Trace], count: int, rng: np.rand
             for a in every.values()
             if a.name not in GUARDS and a.unit not in STEADY
         }
-        if made := _changed(base, values):
+        made = _changed(base, values)
+        if made is not None and found_pivots:
+            made = anchored(made, found_pivots, rng, first)
+        if made is not None:
             found.append(made)
     return found
+
+
+def _first(traces: Sequence[Trace]) -> float:
+    """Conductance (S) of the first readings at a clear voltage."""
+    clear = np.flatnonzero(np.abs(traces[0].v_read) > 0.1 * np.abs(traces[0].v_read).max())[:5]
+    return float(np.median(np.abs(traces[0].current[clear] / traces[0].v_read[clear])))
 
 
 def _sizes(traces: Sequence[Trace]) -> tuple[tuple[float, float], tuple[float, float]]:

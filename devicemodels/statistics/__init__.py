@@ -17,6 +17,7 @@ from devicemodels.statistics.arrays import (
 from devicemodels.statistics.noise import Flicker, Telegraph, TelegraphEvents, events, flicker, telegraph
 from devicemodels.statistics.pulses import PulseResponse, depress, nonlinearities, potentiate, quantise
 from devicemodels.statistics.retention import CmoHfox, cmo_hfox_moments, relax, wan_std
+from devicemodels.statistics.traps import Traps, TrapSet, resistance, trapped, traps
 
 __all__ = [
     "CmoHfox",
@@ -28,6 +29,8 @@ __all__ = [
     "StuckCells",
     "Telegraph",
     "TelegraphEvents",
+    "TrapSet",
+    "Traps",
     "cmo_hfox_moments",
     "depress",
     "events",
@@ -39,7 +42,10 @@ __all__ = [
     "quantise",
     "read",
     "relax",
+    "resistance",
     "stick",
     "telegraph",
+    "trapped",
+    "traps",
     "wan_std",
 ]

@@ -4,7 +4,7 @@ Numbers are printed with `repr(float)` and never with a suffix: ngspice reads `1
 out their SPICE letter: `R("fb", ...)` is printed as `Rfb`. Node `0` is ground.
 """
 
-from netlists.spice.elements import C, Element, Ic, N, Nodes, R, Resistors, Switch, X
+from netlists.spice.elements import C, D, Element, Ic, N, Nodes, R, Resistors, Switch, X
 from netlists.spice.netlist import Netlist, Subckt, SubcktText, VerilogA
 from netlists.spice.numbers import number
 from netlists.spice.sources import B, External, I, Pulse, Pwl, Sine, Stimulus, V, Vccs, Vcvs
@@ -12,6 +12,7 @@ from netlists.spice.sources import B, External, I, Pulse, Pwl, Sine, Stimulus, V
 __all__ = [
     "B",
     "C",
+    "D",
     "Element",
     "External",
     "I",

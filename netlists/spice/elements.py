@@ -92,6 +92,20 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class D:
+    """Junction diode from anode `p` to cathode `n`; `card` holds the parameters of its SPICE model."""
+
+    name: str
+    p: str
+    n: str
+    card: Mapping[str, float]
+
+    def lines(self) -> list[str]:
+        values = " ".join(f"{key}={number(value)}" for key, value in self.card.items())
+        return [f"D{self.name} {self.p} {self.n} d_{self.name}", f".model d_{self.name} d {values}"]
+
+
+@dataclass(frozen=True)
 class X:
     """Instance of a subcircuit."""
 

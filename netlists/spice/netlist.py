@@ -90,7 +90,11 @@ class Netlist:
     @property
     def digest(self) -> str:
         """SHA-256 of text, probes and Verilog-A sources: the identity of the circuit on every machine."""
-        parts = (self.text(), *self.probes, *(m.source for m in self.all_veriloga()))
+        return self.digest_of(self.text())
+
+    def digest_of(self, text: str) -> str:
+        """The digest, when `text()` is known already."""
+        parts = (text, *self.probes, *(m.source for m in self.all_veriloga()))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -5,13 +5,13 @@ whole or not at all. A run that was interrupted goes on where it was and ends wi
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from cosim import provenance
 from cosim.certification import Certificate
@@ -23,6 +23,8 @@ from studies.edge_pruning import arms, circuits, page
 from studies.edge_pruning.config import Config
 from studies.edge_pruning.evaluation import Bench, evaluate
 from studies.edge_pruning.training import Progress, Trainer
+from studies.stages import settle, stage, write
+from studies.trained import Trained
 
 TINY = Config(
     train_images=2000,
@@ -101,14 +103,14 @@ def load(config: Config) -> datasets.Images:
 
 def run(config: Config, folder: Path, progress: Progress) -> Results:
     """Train, evaluate, certify; everything finished is kept in `folder` and not done again."""
-    _settle(config, folder)
+    settle(folder, "edge_pruning", asdict(config))
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
         results = _run(config, folder, progress)
     finally:
         torch.set_num_threads(before)
-    _write(folder / "results.json", results.to_json())
+    write(folder / "results.json", results.to_json())
     return results
 
 
@@ -119,7 +121,7 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
     engine.version()
     training = {network: _train(network, config, images, folder, progress) for network in config.networks}
     evaluation = {
-        network: _stage(folder, f"evaluation-{network}", partial(evaluate, network, config, images, folder, progress))
+        network: stage(folder, f"evaluation-{network}", partial(evaluate, network, config, images, folder, progress))
         for network in config.networks
     }
     bench = Bench(config, images, folder)
@@ -131,8 +133,8 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
         training=training,
         evaluation=evaluation,
         certificates=certificates,
-        tile=_stage(folder, "tile", lambda: circuits.tile(bench, config.networks[0], engine)),
-        twins=_stage(folder, "twins", lambda: circuits.twins(engine)),
+        tile=stage(folder, "tile", lambda: circuits.tile(bench, config.networks[0], engine)),
+        twins=stage(folder, "twins", lambda: circuits.twins(engine)),
         provenance={
             "engine": engine.version(),
             "versions": provenance.versions(),
@@ -147,36 +149,66 @@ def _certificates(bench: Bench, folder: Path, engine: Engine, progress: Progress
     for network in bench.config.networks:
         if count := counts[network]:
             work = partial(_certify, bench, network, count, "*", engine, progress)
-            found[network] = _stage(folder, f"certificate-{network}", lambda work=work: json.loads(work().to_json()))
+            found[network] = stage(folder, f"certificate-{network}", lambda work=work: json.loads(work().to_json()))
     return found
 
 
 def certify(
-    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+    folder: Path,
+    *,
+    samples: int,
+    network: str,
+    match: str,
+    engine: Engine,
+    seconds: float | None = None,
+    progress: Progress | None = None,
 ) -> Certificate:
     """Send `samples` test images through a trained network of the run, its layers named like `match` in `engine`.
 
-    Without a `network` the first of the run. The certificate is also left in the run's folder.
+    Without a `network` the first of the run; with `seconds` as many of the images as are done by then. The certificate
+    is also left in the run's folder.
     """
-    config = _config(folder)
+    config, name = _config(folder), _name(_config(folder), network, samples)
+    bench = Bench(config, load(config), folder)
+    certificate = _certify(bench, name, samples, match, engine, progress, seconds)
+    write(folder / f"certificate-{name}-{samples}.json", certificate.to_json())
+    return certificate
+
+
+def trained(folder: Path, *, samples: int, network: str) -> Trained:
+    """A trained network of the run on its hardware, and `samples` test images; without a `network` the first."""
+    config, name = _config(folder), _name(_config(folder), network, samples)
+    bench = Bench(config, load(config), folder)
+    return Trained(name, _model(bench, name), bench.x[:samples], bench.y[:samples])
+
+
+def _name(config: Config, network: str, samples: int) -> str:
     network = network or config.networks[0]
     if network not in config.networks:
         raise ValueError(f"unknown network {network!r}; this run has {', '.join(config.networks)}")
     if not 0 < samples <= config.test_images:
         raise ValueError(f"samples must be between 1 and {config.test_images}, got {samples}")
-    certificate = _certify(Bench(config, load(config), folder), network, samples, match, engine, progress)
-    _write(folder / f"certificate-{network}-{samples}.json", certificate.to_json())
-    return certificate
+    return network
+
+
+def _model(bench: Bench, network: str) -> nn.Module:
+    config = bench.config
+    return bench.model(
+        "pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise, converters=True
+    )
 
 
 def _certify(
-    bench: Bench, network: str, samples: int, match: str, engine: Engine, progress: Progress | None
+    bench: Bench,
+    network: str,
+    samples: int,
+    match: str,
+    engine: Engine,
+    progress: Progress | None,
+    seconds: float | None = None,
 ) -> Certificate:
-    config = bench.config
-    model = bench.model(
-        "pruning_reference", network, r_line=config.r_line, read_noise=config.read_noise, converters=True
-    )
-    certificate = certify_model(model, bench.x[:samples], bench.y[:samples], engine=engine, match=match, frame=0)
+    x, y = bench.x[:samples], bench.y[:samples]
+    certificate = certify_model(_model(bench, network), x, y, engine=engine, match=match, frame=0, seconds=seconds)
     if progress is not None:
         progress.print(
             f"{network} certificate: worst current error {certificate.worst:.1e}, equal predictions "
@@ -203,40 +235,9 @@ def _train(network: str, config: Config, images: datasets.Images, folder: Path, 
     return {"weights": weights, "budget": budget, "steps": steps, "arms": histories}
 
 
-def _stage(folder: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of `work`, from the run's folder if it was done before."""
-    path = folder / f"{name}.json"
-    if not path.exists():
-        _write(path, json.dumps(work(), allow_nan=False))
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to do this stage again") from None
-
-
-def _settle(config: Config, folder: Path) -> None:
-    """Make the folder this run's; raises ValueError when it holds a run with other settings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    text = json.dumps({"study": "edge_pruning", "config": asdict(config)}, indent=2)
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} holds a run with other settings (see {path}); choose another folder or delete it")
-    if not path.exists():
-        _write(path, text)
-
-
 def _config(folder: Path) -> Config:
     try:
         saved = json.loads((folder / "config.json").read_text())["config"]
         return replace(Config(), **{key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'config.json'} is no configuration of edge_pruning: {error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(".part")
-    try:
-        unfinished.write_text(text)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -68,8 +68,8 @@ def loop(layers: nn.ModuleList) -> Arm:
 
 def peer(layers: nn.ModuleList) -> Arm | None:
     try:
-        import snntorch
-        from snntorch import surrogate
+        import snntorch  # pyright: ignore[reportMissingImports]
+        from snntorch import surrogate  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     neurons = [

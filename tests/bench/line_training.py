@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from cosim import convert_to_analog, set_fidelity
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.hardware import IDEAL
 from cosim.layers import LineRefresh
 from netlists.crossbar import CrossbarParams

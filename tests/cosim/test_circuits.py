@@ -15,6 +15,8 @@ from netlists.spice import N, Subckt
 
 NOISE_FLOOR = 1e-4
 """Of full swing: how much a residual may change between machines, whose ngspice takes other time steps."""
+WHOLE = {"adc"}
+"""Circuits that answer in whole numbers: a twin may be right about all of them."""
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
@@ -39,7 +41,7 @@ def test_twin_is_within_its_recorded_error_on_the_unseen_stimulus(name: str, ngs
     found = circuit.unseen(circuit.params, circuit.twin(circuit.params, record), ngspice)
     assert found.worst <= record.unseen.worst * 1.05 + NOISE_FLOOR
     assert found.rms <= record.unseen.rms * 1.05 + NOISE_FLOOR
-    assert found.worst > 0
+    assert found.worst > 0 or name in WHOLE
 
 
 @pytest.mark.parametrize("name", CIRCUITS)

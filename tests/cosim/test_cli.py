@@ -16,11 +16,33 @@ def memspice(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
+SETTINGS = {
+    "adc": "v_ref=1.2",
+    "axon_hillock": "c_m=3e-13",
+    "comparator": "c_load=3e-14",
+    "crossbar": "r_wl=3.5",
+    "dac": "v_ref=1.2",
+    "encoder": "v_read=0.2",
+    "integrator": "c=3e-12",
+    "lif": "c=3e-12",
+    "multiplier": "core.scale=9.0",
+    "ode_loop": "network.unit=0.2",
+    "opamp": "gbw=1.5e6",
+    "opamp_cmos": "c_c=3e-12",
+    "relu": "r_f=9e3",
+    "shift_add": "ratio=2.0",
+    "similarity": "v_read=0.2",
+    "tcam": "c_cell=2e-15",
+    "tia": "r_f=123.0",
+    "wta": "c_node=2e-14",
+}
+"""A parameter of each circuit that its bench shows."""
+
+
 @pytest.mark.parametrize("name", [*CIRCUITS, "crossbar"])
 def test_netlist_writes_a_deck_that_changes_with_its_parameters(name: str, tmp_path: Path) -> None:
     assert memspice("netlist", name, "-o", str(tmp_path / "a.cir")).exit_code == 0
-    setting = {"crossbar": "r_wl=3.5", "opamp": "gbw=1.5e6"}.get(name, "c=3e-12" if name != "tia" else "r_f=123.0")
-    assert memspice("netlist", name, "-s", setting, "-o", str(tmp_path / "b.cir")).exit_code == 0
+    assert memspice("netlist", name, "-s", SETTINGS[name], "-o", str(tmp_path / "b.cir")).exit_code == 0
     assert (tmp_path / "a.cir").read_text() != (tmp_path / "b.cir").read_text()
 
 

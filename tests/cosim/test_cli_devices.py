@@ -42,8 +42,11 @@ def test_fit_finds_the_conductance_and_writes_it(tmp_path: Path) -> None:
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_device_draws_its_picture(tmp_path: Path) -> None:
-    done = memspice("device", "vteam", "--plot", str(tmp_path / "d.png"))
+@pytest.mark.parametrize(
+    ("name", "picture"), [("vteam", "loop"), ("vteam", "staircase"), ("pershin", "levels"), ("pcm", "drift")]
+)
+def test_device_draws_its_picture(tmp_path: Path, name: str, picture: str) -> None:
+    done = memspice("device", name, "--plot", str(tmp_path / "d.png"), "--picture", picture)
     assert done.exit_code == 0 and (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -56,6 +59,10 @@ def test_device_draws_its_picture(tmp_path: Path) -> None:
         (["fit", "flux", "bad.csv"], "unknown device 'flux'"),
         (["fit", "ohmic", "bad.csv", "--pulse", "1:2"], "--pulse looks like"),
         (["fit", "ohmic", "bad.csv", "--columns", "V"], "--columns looks like"),
+        (["fit", "jart", "good.csv"], "jart would take hours"),
+        (["device", "vteam", "--plot", "d.png", "--picture", "drift"], "vteam has no law of drift"),
+        (["device", "ohmic", "--plot", "d.png", "--picture", "staircase"], "ohmic has no dynamic state"),
+        (["device", "vteam", "--plot", "d.png", "--picture", "moon"], "unknown picture 'moon'"),
         (["device", "vteam", "--plot", "d.png", "--params", "none"], "unknown parameter set 'none'"),
     ],
 )
@@ -65,6 +72,7 @@ def test_a_mistake_is_one_clear_line(
     monkeypatch.chdir(tmp_path)
     Path("bad.va").write_text("garbage")
     Path("bad.csv").write_text("V,I\n1,2\n3,x\n")
+    Path("good.csv").write_text("V,I,t\n" + "".join(f"{k},{k},{k}\n" for k in range(5)))
     done = memspice(*arguments)
     assert done.exit_code == 1 and message in done.stderr and len(done.stderr.strip().splitlines()) == 1
 

@@ -15,7 +15,7 @@ from cosim import (
     set_fidelity,
     set_frame,
 )
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.hardware import DEMO, IDEAL
 from cosim.layers import AnalogConv2d, AnalogLinear, PairConductances
 

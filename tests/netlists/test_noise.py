@@ -7,7 +7,7 @@ import torch
 from cosim.engines import ENGINES, Options, Tran
 from devicemodels import device_of
 from devicemodels.ohmic import OhmicParams
-from devicemodels.statistics import Flicker, Telegraph, flicker, telegraph
+from devicemodels.statistics import Flicker, Telegraph, Traps, flicker, telegraph, trapped, traps
 from devicemodels.vteam import MAGIC
 from netlists import noise
 from netlists.spice import Pwl
@@ -21,10 +21,19 @@ def fluctuation() -> torch.Tensor:
     return flicker(N, DT, Flicker(q=1e-4, f_high=5e3), generator) + telegraph(N, DT, Telegraph(), generator)
 
 
+def ensemble(cell: object) -> torch.Tensor:
+    d, generator = device_of(cell), torch.Generator().manual_seed(6)
+    g = d.model.conductance(cell, torch.tensor([getattr(cell, d.state)], dtype=torch.float64))
+    drawn = traps(g, Traps(mean_count=6.0, size=0.1, tau_min=1e-3), generator)
+    assert len(drawn.signals) > 2
+    return trapped(N, DT, drawn, generator)[0]
+
+
+@pytest.mark.parametrize("make", [lambda cell: fluctuation(), ensemble], ids=["flicker and trap", "ensemble"])
 @pytest.mark.parametrize("view", ["spice", "veriloga"])
 @pytest.mark.parametrize("cell", [OhmicParams(), MAGIC], ids=["ohmic", "vteam"])
-def test_current_of_a_read_is_that_of_torch_at_every_sample(cell, view):
-    series, d = fluctuation(), device_of(cell)
+def test_current_of_a_read_is_that_of_torch_at_every_sample(cell, view, make):
+    series, d = make(cell), device_of(cell)
     v = torch.tensor(0.1, dtype=torch.float64)
     expected = d.model.current(cell, torch.tensor(getattr(cell, d.state), dtype=torch.float64), v) * (1 + series)
     netlist = noise.testbench(cell, series.numpy(), DT, float(v), view=view)

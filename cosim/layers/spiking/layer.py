@@ -1,6 +1,6 @@
 """Spiking layers over time, and layers without time applied to every step. Time is the first axis."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +34,7 @@ class LifLayer(nn.Module):
     A RetentionNeuron has the fidelity "ideal" alone. A CircuitNeuron is at "ideal" the circuit as drawn with switches
     that take no time, at "twin" as calibrated; at "spice" the neurons `neurons` (indices along the last axis, None:
     all) are simulated by `engine` with the same input currents, in every sample, the others are the twin's, and so
-    are all gradients. `workers` simulations run at a time.
+    are all gradients. `workers` simulations run at a time; `recorder`, where set, is called with what they found.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class LifLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.neuron, self.engine, self.neurons, self.workers = neuron, engine, neurons, workers
+        self.recorder: Callable[[list[LifRun]], None] | None = None
         self._fidelity = "ideal"
         self.fidelity = fidelity
 
@@ -132,7 +133,10 @@ class LifLayer(nn.Module):
 
     def _replaced(self, x: Tensor, spikes: Tensor) -> Tensor:
         spikes = spikes.detach().clone()
-        for run in self.simulate(x):
+        runs = self.simulate(x)
+        if self.recorder is not None:
+            self.recorder(runs)
+        for run in runs:
             found = circuit.binned(self._circuit("binned"), run, len(x))
             spikes[(slice(None), *run.neuron)] = torch.from_numpy(found).to(spikes)
         return spikes

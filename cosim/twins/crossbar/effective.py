@@ -1,5 +1,7 @@
 """Effective conductance of a crossbar with ohmic cells: i_out = v_in @ G_eff, exactly."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,6 +32,28 @@ def effective_conductance(
         if resistances is not None and resistances.requires_grad:
             raise ValueError("crossbar: no gradient of LineResistances with cells of infinite conductance, ideal lines")
         return torch.stack([lumped.transfer_with_shorts(x, p) for x in g.reshape(-1, *g.shape[-2:])]).reshape(g.shape)
+    m = g.shape[-2]
+    y = _admittance(g, p, resistances, r)
+    return -y[:, :m, m:].flip(mirrored(p)).reshape(g.shape)
+
+
+def row_admittance(g: Float[Tensor, "*tile row col"], p: CrossbarParams) -> Float[Tensor, "*tile row row"]:
+    """Current (S) out of each driver per volt at each driver, bit lines at virtual ground: v @ this @ v is the power.
+
+    `g` is finite; raises ValueError as `effective_conductance` does.
+    """
+    check(g, p)
+    if torch.isinf(g).any():
+        raise ValueError("crossbar: the power of a read needs finite conductances, got an infinite one")
+    m = g.shape[-2]
+    y = _admittance(g, p, None, dict(zip(LineResistances._fields, numbers(p), strict=True)))[:, :m, :m]
+    return (y.flip(-2, -1) if -2 in mirrored(p) else y).reshape(*g.shape[:-2], m, m)
+
+
+def _admittance(
+    g: Float[Tensor, "*tile row col"], p: CrossbarParams, resistances: Tensor | None, r: dict[str, Any]
+) -> Float[Tensor, "tile port port"]:
+    """Of the drivers, then the sense nodes, both numbered from the near ends."""
     m, n = g.shape[-2:]
     cells = g.reshape(-1, m, n).flip(mirrored(p))
     if p.r_wl == 0 and p.r_bl == 0:
@@ -43,7 +67,7 @@ def effective_conductance(
         if segment == 0:
             y = lumped.grounded(y, ports, r["r_ground"]) if ends.far is not None and not ends.tied else y
             y = lumped.in_series(y, ports, end / 2 if ends.tied else end)
-    return -y[:, :m, m:].flip(mirrored(p)).reshape(g.shape)
+    return y
 
 
 def _tied(y: Tensor, p: CrossbarParams, m: int, n: int) -> Tensor:

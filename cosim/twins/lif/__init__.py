@@ -1,6 +1,16 @@
 """Twin of netlists/lif.py: `model` holds the mathematics and the module, `calibration` bench, fit and judgement."""
 
-from cosim.twins.lif.calibration import SpikeOverlay, analysis, bench, calibrate, overlay, respond, transient, unseen
+from cosim.twins.lif.calibration import (
+    SpikeOverlay,
+    analysis,
+    bench,
+    calibrate,
+    overlay,
+    respond,
+    spike_energy,
+    transient,
+    unseen,
+)
 from cosim.twins.lif.model import Lif, LifFit, LifState, Train, discrete, spike, spike_times, step, trace, train
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "overlay",
     "respond",
     "spike",
+    "spike_energy",
     "spike_times",
     "step",
     "trace",

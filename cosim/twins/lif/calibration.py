@@ -48,7 +48,7 @@ def bench(p: LifParams) -> Netlist:
     """Neurons side by side, each with its own constant current and supply, from rest.
 
     The one below threshold shows `tau` and `r`; the latencies of the others `v_threshold` and `delay`, their intervals
-    `t_refractory`, and the lowest membrane voltages between spikes `v_reset` and `r_reset`.
+    `t_refractory` and `stretch`, and the lowest membrane voltages between spikes `v_reset` and `r_reset`.
     """
     elements: list[Element] = []
     for k, level in enumerate(currents(p)):
@@ -84,7 +84,10 @@ class _Observed(NamedTuple):
 def _observe(p: LifParams, waves: Waveforms) -> _Observed:
     spikes = [rising_edges(waves, f"v(out{k})", p.v_dd / 2) for k in range(1, NEURONS + 1)]
     if short := [k + 1 for k, times in enumerate(spikes) if len(times) < 2]:
-        raise SimulationError(f"neurons {short} of the bench fired less than twice", hint="is the reset too weak?")
+        raise SimulationError(
+            f"neurons {short} of the bench fired less than twice",
+            hint="is the reset too weak, or the rheobase v_threshold / r_leak not that of the circuit?",
+        )
     lowest = [
         waves[f"v(m{k + 1})"][(waves.time > times[0]) & (waves.time < times[-1])].min()
         for k, times in enumerate(spikes)
@@ -110,7 +113,7 @@ def _residual(p: LifParams, fit: LifFit, seen: _Observed) -> np.ndarray:
     return np.concatenate(
         [
             (rise(at_onset) + fit.delay) / seen.latency - 1,
-            (rise(v_held) + fit.t_refractory) / seen.interval - 1,
+            (rise(v_held) + fit.t_refractory / (1 - fit.stretch * seen.i)) / seen.interval - 1,
             (v_held - seen.v_held) / p.v_threshold,
             (quiet - seen.quiet) / p.v_threshold / np.sqrt(len(quiet)),
         ]
@@ -122,7 +125,9 @@ def calibrate(p: LifParams, engine: Engine) -> Record:
     netlist, tran = bench(p), analysis(p)
     waves = engine.run(netlist, tran)
     seen = _observe(p, waves)
-    scale = np.array([p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory])
+    scale = np.array(
+        [p.tau, p.r_leak, p.v_threshold, p.v_threshold, p.r_reset, p.t_refractory, p.t_refractory, 1 / p.i_max]
+    )
     first = asdict(LifFit.ideal(p))
 
     def decode(x: np.ndarray) -> LifFit:
@@ -137,7 +142,7 @@ def calibrate(p: LifParams, engine: Engine) -> Record:
         circuit="lif",
         params=asdict(p),
         fit=asdict(fit),
-        digest=netlist.digest,
+        digest=waves.digest,
         engine=waves.engine,
         analysis=repr(tran),
         bench=_judged(error),
@@ -189,7 +194,27 @@ def _energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
         "energy_per_spike_supply": supply,
         "energy_per_spike_input": float(source),
         "energy_per_spike_reset": float(source - leak),
-    }
+    } | _supply_energies(p, waves)
+
+
+def _supply_energies(p: LifParams, waves: Waveforms) -> dict[str, float]:
+    """Energy per spike from the supply (J) at every firing current of the bench (A), for `spike_energy`."""
+    found: dict[str, float] = {}
+    for k in range(1, NEURONS + 1):
+        spikes = rising_edges(waves, f"v(out{k})", p.v_dd / 2)
+        found[f"energy_current_{k}"] = float(currents(p)[k])
+        energy = supplied(waves, {f"vdd{k}": p.v_dd}, spikes[0], spikes[-1])
+        found[f"energy_per_spike_supply_{k}"] = energy / (len(spikes) - 1)
+    return found
+
+
+def spike_energy(record: Record, i: np.ndarray) -> np.ndarray:
+    """Energy a spike takes from the supply (J) at the input currents i (A): straight lines in logarithms."""
+    current, energy = (
+        np.log([record.extra[f"{name}_{k}"] for k in range(1, NEURONS + 1)])
+        for name in ("energy_current", "energy_per_spike_supply")
+    )
+    return np.exp(np.interp(np.log(i), current, energy))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,9 @@
 """The LIF neuron as equations: exact exponentials between events, in continuous time and in time steps.
 
 tau dv/dt = r i - v                              until v = v_threshold, at the time t:
-output spike at t + delay, v = v_reset + r_reset i until t + t_refractory, then on from there
+output spike at t + delay, v = v_reset + r_reset i until the refractory time is over, then on from there
+
+The refractory time passes at the rate 1 - stretch i: without input it is t_refractory.
 """
 
 from collections.abc import Mapping
@@ -14,8 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cosim.twins.base import Twin
-from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, Volt, validate
+from devicemodels.units import FINITE, NONNEGATIVE, POSITIVE, Ohm, One, Second, Unit, Volt, validate
 from netlists.lif import LifParams
+
+STUCK: One = 1e-3
+"""Pace of the refractory time when the input is as large as the reset current, or larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +41,17 @@ class LifFit:
     """From the threshold crossing to the release of the membrane: firing, reset and refractory time."""
     delay: Annotated[Second, FINITE]
     """From the threshold crossing to the output's edge."""
+    stretch: Annotated[float, Unit("1/A"), FINITE] = 0.0
+    """How the input lengthens the refractory time; where the input works against a reset current, one over it."""
 
     def __post_init__(self) -> None:
         validate(self)
         if not self.v_reset < self.v_threshold:
             raise ValueError(f"LifFit.v_reset must be below v_threshold ({self.v_threshold!r}), got {self.v_reset!r}")
+
+    def pace(self, i: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """How fast the refractory time passes with the input current i (A); 1 without input."""
+        return (1 - self.stretch * i).clamp(min=STUCK)
 
     @staticmethod
     def ideal(p: LifParams) -> "LifFit":
@@ -84,6 +95,8 @@ def train(
     for k, level in enumerate(i):
         end = changes[k + 1] if k + 1 < len(changes) else changes.new_tensor(stop)
         v_inf, v_held = fit.r * level, fit.v_reset + fit.r_reset * level
+        if k and release > t:
+            release = t + (release - t) * fit.pace(i[k - 1]) / fit.pace(level)
         while True:
             if release > t:
                 pieces.append(Piece(t, v_held, v_held))
@@ -97,7 +110,7 @@ def train(
                 membrane, t = v_inf + (membrane - v_inf) * torch.exp((t - end) / fit.tau), end
                 break
             times.append(crossing + fit.delay)
-            t, release = crossing, crossing + fit.t_refractory
+            t, release = crossing, crossing + fit.t_refractory / fit.pace(level)
     return Train(torch.stack(times) if times else i.new_zeros(0), pieces)
 
 
@@ -145,7 +158,7 @@ def spike(x: Float[Tensor, "*batch"], slope: One) -> Float[Tensor, "*batch"]:
 
 
 class LifState(NamedTuple):
-    """Membrane voltage (V) and what is left of the refractory time (s)."""
+    """Membrane voltage (V) and what is left of the refractory time (s, without input)."""
 
     v: Float[Tensor, "*batch"]
     hold: Float[Tensor, "*batch"]
@@ -161,15 +174,16 @@ def step(
     """
     v_inf, v_held = fit.r * i, fit.v_reset + fit.r_reset * i
     start = torch.where(state.hold > 0, v_held, state.v)
-    free = (dt - state.hold).clamp(min=0)
+    pace = fit.pace(i)
+    free = (dt - state.hold / pace).clamp(min=0)
     v = v_inf + (start - v_inf) * torch.exp(-free / fit.tau)
     fired = spike((v - fit.v_threshold) / (fit.v_threshold - fit.v_reset), slope)
     over = fired > 0
     ratio = torch.where(over, v_inf - start, 1.0) / torch.where(over, v_inf - fit.v_threshold, 1.0)
     since = free - fit.tau * torch.log(ratio)
-    again = (since - fit.t_refractory).clamp(min=0)
+    again = (since - fit.t_refractory / pace).clamp(min=0)
     v_after = v_inf + (v_held - v_inf) * torch.exp(-again / fit.tau)
-    hold = torch.where(over, (fit.t_refractory - since).clamp(min=0), (state.hold - dt).clamp(min=0))
+    hold = torch.where(over, fit.t_refractory - pace * since, state.hold - pace * dt).clamp(min=0)
     return fired, LifState(v + fired * (v_after - v), hold)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from cosim import Certificate, certify, convert_to_analog, program, set_frame
 from cosim.certification import wilson
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.engines.base import Engine
 from cosim.hardware import DEMO
 

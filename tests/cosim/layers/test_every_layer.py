@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cosim import program, set_fidelity
-from cosim.convert import analog_layers
+from cosim.controls import analog_layers
 from cosim.hardware import IDEAL
 from cosim.layers import (
     AnalogConv1d,

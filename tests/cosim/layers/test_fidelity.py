@@ -10,7 +10,7 @@ from scipy.sparse.linalg import spsolve
 
 from cosim.engines import SimulationError
 from cosim.engines.base import Engine
-from cosim.layers import AnalogConv2d, AnalogLinear
+from cosim.layers import AnalogConv2d, AnalogLinear, LineRefresh
 from cosim.layers.tiling import Tiling
 
 IN, OUT = 10, 4
@@ -111,6 +111,7 @@ def test_the_gradient_of_spice_is_that_of_exact(lossy, ngspice):
     grads = []
     for fidelity in ("spice", "exact"):
         layer = layer_on(replace(lossy, adc_bits=None), fidelity, ngspice)
+        layer.refresh = LineRefresh(steps=1)
         layer(inputs()).square().sum().backward()
         grads.append(layer.mapping.get_parameter("weight").grad)
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-9, atol=1e-9)

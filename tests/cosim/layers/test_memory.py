@@ -7,10 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from cosim import hardware, program, set_fidelity
+from cosim.calibration import load
 from cosim.engines import ENGINES
 from cosim.hardware import IDEAL
-from cosim.layers import SemanticMemory, netlists
+from cosim.layers import SemanticMemory, SimilarityMatcher, TcamMatcher, netlists
 from cosim.layers.memory import ternarise
+from cosim.twins.similarity import Similarity
+from cosim.twins.tcam import Tcam
+from netlists.similarity import SimilarityParams
+from netlists.tcam import TcamParams
 
 
 def normal(*shape, seed=0):
@@ -106,3 +111,51 @@ def test_bad_keys_and_labels_are_refused():
         memory(normal(4, 3), metric="l2")
     with pytest.raises(ValueError, match=r"a key must have 3 features, got \[4\]"):
         memory(normal(4, 3)).write(0, normal(4))
+
+
+def test_the_twin_of_a_ternary_cam_finds_the_word_with_fewest_mismatches():
+    twin = Tcam.from_record(replace(TcamParams(), cells=40), load("tcam"))
+    store = memory(normal(6, 40), ternary=True, matcher=TcamMatcher(twin))
+    keys, x = ternarise(normal(6, 40)), ternarise(normal(6, 40) + 0.5 * normal(6, 40, seed=2))
+    wrong = ((x[:, None] * keys[None]) < 0).sum(-1)
+    similarity = store(x)
+    # Words differ in don't-cares and masked bits, which move a line by less than one mismatch does, not two.
+    for mine, counted in zip(similarity, wrong, strict=True):
+        fewer = counted[:, None] + 2 <= counted[None]
+        assert (mine[:, None] > mine[None])[fewer].all() and fewer.any()
+    assert store.search(keys).entry.tolist() == list(range(6))
+    # Cells that are masked or don't care hold the line up: at most it stays where it was precharged to.
+    assert ((similarity > 0) & (similarity < twin.p.v_pre / twin.levels(0))).all()
+
+
+def test_a_ternary_cam_refuses_keys_that_are_not_ternary():
+    twin = Tcam.from_record(replace(TcamParams(), cells=12), load("tcam"))
+    with pytest.raises(ValueError, match="must be -1, 0 and 1; make the memory with ternary=True"):
+        memory(normal(4, 12), matcher=TcamMatcher(twin))(normal(2, 12))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_the_twin_of_the_current_sum_gives_the_similarity_of_the_array(metric):
+    keys, x = normal(5, 10), normal(4, 10, seed=1)
+    twin = Similarity.from_record(SimilarityParams(), load("similarity"))
+    found = memory(keys, matcher=SimilarityMatcher(twin, metric), metric=metric)(x).detach()
+    wanted = memory(keys, metric=metric)(x).detach()
+    # Lines of 2 Ω take at most 2 (5²/2 + 20²/2) 50 µS = 2 % of the largest sum, and less of sparse ones.
+    assert (
+        0
+        < float((found - wanted).abs().max())
+        < 0.02 * float((x.norm(dim=1).max() * keys.norm(dim=1).max()) ** (metric == "dot"))
+    )
+    assert memory(keys, matcher=SimilarityMatcher(twin, metric), metric=metric).search(keys).entry.tolist() == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+def test_a_metric_that_a_matcher_does_not_know_is_refused():
+    twin = Similarity.from_record(SimilarityParams(), load("similarity"))
+    with pytest.raises(ValueError, match="metric must be one of cosine, dot, got 'l2'"):
+        memory(normal(4, 3), matcher=SimilarityMatcher(twin, "l2"))(normal(2, 3))

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from cosim import calibrate_ranges, convert_to_analog, convert_to_digital, program, set_fidelity, set_frame
-from cosim.convert import analog_layers, analog_summary
+from cosim.controls import analog_layers
+from cosim.convert import analog_summary
 from cosim.engines import ENGINES, Dc
 from cosim.hardware import IDEAL
 from cosim.layers import AnalogRNN, netlists

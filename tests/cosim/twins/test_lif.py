@@ -66,13 +66,30 @@ def test_gradients_of_spike_times_are_finite_differences():
     assert torch.autograd.gradcheck(times, (micro,), eps=1e-7, atol=1e-4)
 
 
+def test_refractory_time_passes_at_the_pace_of_the_input():
+    fit = replace(FIT, stretch=4e5)
+    changes, levels = torch.tensor([0.0, 5e-6], dtype=FLOAT), torch.tensor([300e-9, 1.5e-6], dtype=FLOAT)
+    fires = fit.tau * np.log((fit.r * 300e-9 - fit.v_reset) / (fit.r * 300e-9 - fit.v_threshold))
+    # The current rises in the middle of the first refractory time; after it the membrane starts from v_held.
+    changes[1] = fires + 0.2e-6
+    left = fit.t_refractory - 0.2e-6 * (1 - 4e5 * 300e-9)
+    release = changes[1].item() + left / (1 - 4e5 * 1.5e-6)
+    v_inf, v_held = fit.r * 1.5e-6, fit.v_reset + fit.r_reset * 1.5e-6
+    rise = fit.tau * np.log((v_inf - v_held) / (v_inf - fit.v_threshold))
+    expected = [fires, release + rise, release + 2 * rise + fit.t_refractory / (1 - 4e5 * 1.5e-6)]
+    found = lif.spike_times(fit, changes, levels, 10e-6)[:3] - fit.delay
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("stretch", [0.0, 4e5])
 @pytest.mark.parametrize("dt", [0.05e-6, 0.1e-6, 0.25e-6])
-def test_time_steps_of_any_length_give_the_same_train(dt):
-    twin = Lif(P, FIT)
+def test_time_steps_of_any_length_give_the_same_train(dt, stretch):
+    fit = replace(FIT, stretch=stretch)
+    twin = Lif(P, fit)
     steps = round(STOP / dt)
     which = torch.searchsorted(CHANGES, (torch.arange(steps, dtype=FLOAT) + 0.5) * dt) - 1
     spikes, _ = twin(LEVELS[which][None], dt)
-    expected = lif.spike_times(FIT, CHANGES, LEVELS, STOP) - FIT.delay
+    expected = lif.spike_times(fit, CHANGES, LEVELS, STOP) - fit.delay
     assert spikes.sum() == len(expected)
     ends = (spikes[0].nonzero()[:, 0] + 1) * dt
     assert ((ends - expected > -1e-12) & (ends - expected < dt + 1e-12)).all()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cosim import error_budget
 from cosim.certification import Certificate
+from cosim.controls import analog_layers
 from cosim.engines import ENGINES
 from studies import STUDIES
 from studies.edge_pruning import study, training
@@ -179,3 +181,12 @@ def test_certify_names_bad_arguments(finished: Path, arguments: dict, message: s
 def test_bad_configuration_is_named(change: dict, message: str):
     with pytest.raises(ValueError, match=message):
         replace(SMALL, **change)
+
+
+def test_the_trained_network_is_that_of_the_certificate_and_has_a_budget(finished: Path):
+    found = study.trained(finished, samples=10, network="")
+    assert found.network == "mlp" and len(found.inputs) == len(found.labels) == 10
+    layers = Certificate.from_json((finished / "certificate-mlp.json").read_text()).layers
+    ours = {name: (layer.core.row_count, layer.core.col_count) for name, layer in analog_layers(found.model)}
+    assert ours == {one.name: (one.rows, one.cols) for one in layers}
+    assert "line resistance" in error_budget(found.model, found.inputs, found.labels, seeds=2).alone

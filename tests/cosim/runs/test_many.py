@@ -1,5 +1,6 @@
 """Many runs: order, errors per item, parallelism, progress. Ctrl-C is tested in engines/test_process.py."""
 
+import os
 import threading
 import time
 
@@ -7,10 +8,15 @@ import numpy as np
 import pytest
 
 from cosim.engines import Analysis, Engine, Op, SimulationError
-from cosim.runs import available_cpus, run_many
+from cosim.engines.ngspice_shared import NgspiceShared
+from cosim.runs import available_cpus, many, run_each, run_many
+from cosim.twins import opamp
 from cosim.waveforms import Waveforms
+from netlists.opamp import OpampParams
 from netlists.spice import Netlist, R, V
-from tests.reference_circuits import DIVIDER, RC_STEP, netlist
+from tests.conftest import demand
+from tests.cosim.runs.stubs import Actor
+from tests.reference_circuits import DIVIDER, RC_AC, RC_STEP, SINE, VERILOG_A, netlist
 
 
 class StubEngine(Engine):
@@ -39,7 +45,7 @@ class StubEngine(Engine):
         return Waveforms("point", np.zeros(1), {"v(b)": np.array([resistor.r])}, netlist.digest, "stub", analysis)
 
 
-def job(title: str, r: float = 1.0):
+def job(title: str = "x", r: float = 1.0):
     return netlist(title, R("1", "b", "0", r)), Op()
 
 
@@ -108,3 +114,75 @@ def test_engine_gives_the_same_answers_many_at_a_time(engine):
     for (net, analysis), answer in zip(jobs[:-1], answers[:-1], strict=True):
         assert isinstance(answer, Waveforms), answer
         np.testing.assert_array_equal(answer["v(b)"], engine.run(net, analysis)["v(b)"])
+
+
+def test_of_several_engines_the_one_that_is_measured_faster_runs_the_rest():
+    slow, fast = Actor(delay=0.05, name="slow"), Actor(name="fast")
+    answers = run_many([job() for _ in range(60)], [slow, fast], workers=2)
+    engines = [a.engine for a in answers if isinstance(a, Waveforms)]
+    assert len(engines) == 60
+    assert 3 <= engines.count("slow") <= 6, "each is tried three times, and while the first results are awaited"
+
+
+def test_each_kind_of_job_has_its_own_engine():
+    small = [job(r=1.0)] * 30
+    large = [(netlist("large", *(R(str(k), "b", "0", 1.0) for k in range(500))), Op())] * 30
+
+    class ByLength(Actor):
+        def __init__(self, name: str, likes_large: bool) -> None:
+            super().__init__(name=name)
+            self.likes_large = likes_large
+
+        def run(self, netlist, analysis):
+            time.sleep(0.0 if self.likes_large == (len(netlist.elements) > 1) else 0.03)
+            return super().run(netlist, analysis)
+
+    answers = run_many(small + large, [ByLength("small", False), ByLength("large", True)], workers=1)
+    engines = [a.engine for a in answers if isinstance(a, Waveforms)]
+    assert set(engines[10:30]) == {"small"} and set(engines[40:]) == {"large"}
+
+
+def test_an_engine_that_fails_is_never_the_faster_one():
+    class Broken(Actor):
+        def run(self, netlist, analysis):
+            raise SimulationError("broken")
+
+    answers = run_many([job()] * 40, [Actor(delay=0.005), Broken()], workers=1)
+    assert sum(isinstance(a, SimulationError) for a in answers) == 3
+
+
+def test_process_and_library_agree_to_the_bit_so_that_the_choice_does_not_change_results(ngspice, request):
+    demand("ngspice-shared", request)
+    jobs = [(r.netlist, r.analysis) for r in (DIVIDER, RC_STEP, SINE, RC_AC, VERILOG_A)]
+    jobs.append((opamp.bench(OpampParams()), opamp.analysis(OpampParams())))
+    with NgspiceShared(timeout=60.0) as shared:
+        ours, theirs = (run_many(jobs, engine) for engine in (ngspice, shared))
+    for a, b in zip(ours, theirs, strict=True):
+        assert isinstance(a, Waveforms) and isinstance(b, Waveforms)
+        np.testing.assert_array_equal(a.axis, b.axis)
+        for name, values in a.signals.items():
+            np.testing.assert_array_equal(values, b[name])
+
+
+def test_many_short_jobs_leave_this_process(monkeypatch):
+    monkeypatch.setattr(many, "WORTH", 0.1)
+    answers = run_many([job(r=i + 1.0) for i in range(400)], Actor(delay=0.005), workers=2)
+    assert [a.value("v(b)") for a in answers if isinstance(a, Waveforms)] == [i + 1.0 for i in range(400)]
+    pids = {a.log for a in answers if isinstance(a, Waveforms)}
+    assert str(os.getpid()) in pids and len(pids) == 3
+
+
+def test_jobs_are_read_as_needed_and_answers_do_not_pile_up():
+    read = 0
+
+    def jobs():
+        nonlocal read
+        while True:
+            read += 1
+            yield job()
+
+    stream = run_each(jobs(), StubEngine(), workers=2)
+    for _ in range(50):
+        next(stream)
+    stream.close()
+    assert read < 60
