@@ -72,6 +72,19 @@ def fashion_mnist(root: Path | str | None = None) -> Images:
     )
 
 
+def mnist(root: Path | str | None = None) -> Images:
+    """MNIST, as many images as the files hold, from `root` or else from MEMSPICE_DATA; the errors are as above."""
+    named = root or os.environ.get("MEMSPICE_DATA")
+    folders = [Path(named) / inner for inner in ("", "mnist", "MNIST/raw", "MNIST", "raw")] if named else []
+    for folder in folders:
+        if all(_find(folder, name) for name in FILES):
+            return _read(folder, str(folder))
+    raise FileNotFoundError(
+        f"no MNIST in {', '.join(map(str, folders)) or 'MEMSPICE_DATA, which is not set'}: place "
+        f"{', '.join(f'{name}.gz' for name in FILES)} there"
+    )
+
+
 def _folders(root: Path) -> Iterator[Path]:
     for inner in ("", "fashion_mnist", "fashion-mnist", "FashionMNIST/raw", "FashionMNIST", "raw"):
         yield root / inner
