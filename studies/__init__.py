@@ -1,4 +1,4 @@
-"""The list of studies: a module each, with `sizes`, `run`, `report`, `certify` and `trained`."""
+"""The list of studies: a module each, with `sizes`, `run`, `report`, `certify`, and `trained` for networks alone."""
 
 from studies.diffusion import study as diffusion
 from studies.digital_twin import study as digital_twin

@@ -11,6 +11,7 @@ from cosim.engines import ENGINES
 from cosim.settings import with_settings
 from studies import STUDIES
 from studies import circuits as library
+from studies.trained import Trained
 
 Folder = Annotated[Path, typer.Argument(help="Folder of a run, as given to `memspice study --folder`.")]
 Network = Annotated[str, typer.Option(help="Which trained network of the run, where it has several.")]
@@ -75,7 +76,7 @@ def budget(
     from cosim.budget import error_budget, picture
 
     with clear_errors():
-        found = _study(run).trained(run, samples=samples, network=network)
+        found = _trained(run, samples, network)
         result = error_budget(found.model, found.inputs, found.labels, seeds=seeds)
         if plot is not None:
             picture(result).savefig(plot)
@@ -97,7 +98,7 @@ def energy(
     from cosim.energy import ledger, picture
 
     with clear_errors():
-        found = _study(run).trained(run, samples=samples, network=network)
+        found = _trained(run, samples, network)
         result = ledger(found.model, found.inputs)
         if plot is not None:
             picture(result).savefig(plot)
@@ -117,6 +118,14 @@ def report(run: Folder) -> None:
 def _study(run: Path) -> Any:
     """The study that a run is of."""
     return choose("study", STUDIES, json.loads((run / "config.json").read_text())["study"])
+
+
+def _trained(run: Path, samples: int, network: str) -> Trained:
+    """A trained network of the run; ValueError where its study has none that stands alone."""
+    trained = getattr(_study(run), "trained", None)
+    if trained is None:
+        raise ValueError(f"the network of {run} does not stand alone; its report says what its circuit takes and loses")
+    return trained(run, samples=samples, network=network)
 
 
 @app.command()
