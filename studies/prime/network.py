@@ -121,3 +121,14 @@ def answer(u: Float[Tensor, "time batch 10"]) -> Float[Tensor, "time batch 10"]:
     """Mean of U over the steps so far, after each step."""
     count = torch.arange(1, len(u) + 1, dtype=u.dtype).reshape(-1, 1, 1)
     return u.cumsum(0) / count
+
+
+class Answering(nn.Module):
+    """The network as a classifier of [sample, time, 2, row, col]: its answer after all steps."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, x: Float[Tensor, "sample time 2 row col"]) -> Float[Tensor, "sample 10"]:
+        return answer(self.classifier(x.transpose(0, 1)))[-1]

@@ -20,9 +20,10 @@ from studies.prime.certificate import PrimeCertificate
 from studies.prime.config import Config
 from studies.prime.data import Data, Part, load
 from studies.prime.early_stop import curve, operations, stops
-from studies.prime.network import ARMS, build
+from studies.prime.network import ARMS, Answering, build
 from studies.prime.training import Progress, Trainer, accuracy, checkpoint, outputs, tensors
 from studies.prime.twin import Fits, as_built, calibrate
+from studies.trained import Trained
 
 TINY = Config(
     data="shipped",
@@ -180,13 +181,15 @@ def _first(part: Part, count: int) -> Part:
 
 
 def certify(
-    folder: Path, *, samples: int, network: str, match: str, engine: Engine, progress: Progress | None = None
+    folder: Path, *, samples: int, network: str, match: str, engine: Engine, seconds: float | None = None
 ) -> PrimeCertificate:
     """Send the first `samples` test samples of a finished run through its circuits.
 
     There is one network, "pruned", and all of its certified circuits are simulated: another `network` or `match` is a
     ValueError.
     """
+    if seconds is not None:
+        raise ValueError(f"prime simulates all of its samples, got seconds = {seconds!r}; ask for fewer samples")
     if network not in ("", "pruned") or match != "*":
         raise ValueError(f"prime certifies the network 'pruned' as a whole, got network {network!r}, match {match!r}")
     config = _config(folder)
@@ -194,9 +197,18 @@ def certify(
         raise ValueError(f"samples must be between 1 and {config.test_recordings}, got {samples}")
     found = _certify(config, folder, samples, engine)
     _write(folder / f"certificate-{samples}.json", found.to_json())
-    if progress is not None:
-        progress.print(str(found))
     return found
+
+
+def trained(folder: Path, *, samples: int, network: str) -> Trained:
+    """The pruned network of the run, and `samples` test samples [sample, time, ...]."""
+    if network not in ("", "pruned"):
+        raise ValueError(f"unknown network {network!r}; this run has pruned")
+    config = _config(folder)
+    model = build("pruned", config)
+    model.load_state_dict(checkpoint(folder / "pruned.pt")["model"])
+    x, y = tensors(_first(load(config).test, samples))
+    return Trained("pruned", Answering(model), x.transpose(0, 1), y)
 
 
 def _certify(config: Config, folder: Path, samples: int, engine: Engine) -> PrimeCertificate:
