@@ -57,7 +57,7 @@ class Records:
             length = self.drive_time(counts)
             source = f"power of the drivers into the cells as programmed, for {length:.3g} s"
             yield Cost("array", "cells and lines", counts.reads, counts.array_power * length, source)
-            yield self._each("amplifiers", "tia", counts.amplifier_readings, "read_energy")
+            yield self._each("amplifiers", "tia", counts.amplifier_readings, "energy_per_read")
         if counts.dac_conversions:
             yield self._each("inputs", "dac", counts.dac_conversions, "energy_per_conversion")
         if counts.adc_conversions:

@@ -130,14 +130,14 @@ def _client(cluster: "str | Client", workers: int) -> "tuple[Client, list[Any]]"
         return cluster, []
     if cluster != LOCAL:
         try:
-            client = Client(cluster, timeout="10s")
+            client = Client(cluster, timeout="10s", set_as_default=False)
         except (OSError, ValueError) as error:
             raise SimulationError(
                 f"no Dask scheduler answers at {cluster!r}: {error}", hint="an address looks like tcp://host:8786"
             ) from None
         return client, [client]
     started = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0")
-    client = Client(started)
+    client = Client(started, set_as_default=False)
     return client, [client, started]
 
 

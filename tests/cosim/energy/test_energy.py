@@ -122,7 +122,7 @@ def test_records_price_what_they_measured_and_say_what_they_do_not_know():
     adc, dac, tia = (calibration.load(name).extra for name in ("adc", "dac", "tia"))
     assert found.energy("records", part="outputs") == near(5 * 2 * 12 * adc["energy_per_conversion"])
     assert found.energy("records", part="inputs") == near(5 * 24 * dac["energy_per_conversion"])
-    assert found.energy("records", part="amplifiers") == near(5 * 2 * 12 * tia["read_energy"])
+    assert found.energy("records", part="amplifiers") == near(5 * 2 * 12 * tia["energy_per_read"])
     driven = dac["settling_to_half_lsb"] + tia["read_time"]
     assert found.energy("records", part="array") == near(counts.array_power * driven)
     assert found.latency["records"] == near(5 * (driven + adc["conversion_time"]))

@@ -51,7 +51,6 @@ BAD: dict[str, Case] = {
     "current of a source that is not there": (line("F9 a b Vnowhere 2"), {}, Op(), "failed", "nowhere"),
     "initial condition of no node": (line(".ic v(nowhere)=1"), {}, Op(), "failed", "nowhere"),
     "included file that is not there": (line(".include nowhere.cir"), {}, Op(), "failed", "nowhere"),
-    "end in the middle": (line(".end"), {}, Op(), "failed", ""),
     "misspelt probe": ((), {"probes": ("v(nowhere)",)}, Op(), "failed", "nowhere"),
     "sweep of no source": ((), {}, Dc(source="Vnowhere", start=0.0, stop=1.0, step=0.5), "failed", "nowhere"),
     "no operating point": ((B("9", "c", "0", "i", "(1.0)+v(c)*v(c)"), R("9", "c", "a", 1e6)), {}, Op(), "failed", ""),

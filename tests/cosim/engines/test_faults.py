@@ -57,7 +57,7 @@ def test_a_simulator_that_is_killed_or_frozen_is_an_error_and_the_next_run_is_ri
 
 @pytest.mark.usefixtures("nothing_left")
 def test_a_simulator_that_asks_for_too_much_memory_is_an_error():
-    engine = NgspiceShared(timeout=60.0, memory=700 * 1024**2)
+    engine = NgspiceShared(timeout=60.0, memory=350 * 1024**2)
     try:
         with pytest.raises(SimulationError):
             engine.run(RC_RAMP.netlist, Tran(stop=1e-2, max_step=1e-9))

@@ -174,7 +174,8 @@ def test_bad_timeout_is_refused(value):
 
 
 LONG_RUN = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parallel test runner ignores it, and so would we
 from cosim.engines import ENGINES, Tran
 from cosim.runs import many, run_many
 from tests.reference_circuits import RC_RAMP

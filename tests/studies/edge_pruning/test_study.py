@@ -185,6 +185,7 @@ def test_bad_configuration_is_named(change: dict, message: str):
 
 def test_the_trained_network_is_that_of_the_certificate_and_has_a_budget(finished: Path):
     found = study.trained(finished, samples=10, network="")
+    assert found.labels is not None
     assert found.network == "mlp" and len(found.inputs) == len(found.labels) == 10
     layers = Certificate.from_json((finished / "certificate-mlp.json").read_text()).layers
     ours = {name: (layer.core.row_count, layer.core.col_count) for name, layer in analog_layers(found.model)}
