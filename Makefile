@@ -29,6 +29,7 @@ bench: setup
 	@$(PYTHON) -m tests.bench.training --steps 200 | tee $(BENCH)/training.md
 	@$(PYTHON) -m tests.bench.lif | tee $(BENCH)/lif.md
 	@$(PYTHON) -m tests.bench.lif_spikes | tee $(BENCH)/lif_spikes.md
+	@$(PYTHON) -m tests.bench.lock_step | tee $(BENCH)/lock_step.md
 	@$(PYTHON) -m tests.bench.ode | tee $(BENCH)/ode.md
 
 calibrate: setup

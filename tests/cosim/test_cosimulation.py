@@ -90,8 +90,8 @@ def stop_of_twin(currents: np.ndarray, fit: LifFit) -> int:
     return STEPS
 
 
-def stop_of_circuit(currents: np.ndarray) -> tuple[int, float]:
-    """The step at which the controller stops ngspice, and the share of the time that saves."""
+def stop_of_circuit(currents: np.ndarray, *, whole: bool = False) -> tuple[int, float]:
+    """The step at which the controller stops ngspice, and the share of the time that saves; `whole` lets it run on."""
     elements: list[Element] = [V("dd", "vdd", "0", P.v_dd)]
     for k in range(CLASSES):
         source, neuron, rest = lif.neuron(P, str(k), float(currents[k, 0]))
@@ -106,7 +106,11 @@ def stop_of_circuit(currents: np.ndarray) -> tuple[int, float]:
         for k in range(CLASSES):
             high = stretch.waves[f"v(out{k})"] > P.v_dd / 2
             counts[k] += sum(after and not before for before, after in pairwise(high))
-        return STOP if sure(counts, step) or step == STEPS else {f"Iin{k}": currents[k, step] for k in range(CLASSES)}
+        return (
+            STOP
+            if (sure(counts, step) and not whole) or step == STEPS
+            else {f"Iin{k}": currents[k, step] for k in range(CLASSES)}
+        )
 
     result = cosimulate(netlist, analysis, controller, every=STEP)
     return step, result.saved
