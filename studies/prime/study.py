@@ -5,7 +5,6 @@ whole or not at all. A run that was interrupted goes on where it was and ends wi
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from studies.prime.early_stop import curve, operations, stops
 from studies.prime.network import ARMS, Answering, build
 from studies.prime.training import Progress, Trainer, accuracy, checkpoint, outputs, tensors
 from studies.prime.twin import Fits, as_built, calibrate
+from studies.stages import settle, stage, write
 from studies.trained import Trained
 
 TINY = Config(
@@ -95,14 +95,14 @@ class Results:
 
 def run(config: Config, folder: Path, progress: Progress) -> Results:
     """Train, judge, calibrate, sweep, certify; everything finished is kept in `folder` and not done again."""
-    _settle(config, folder)
+    settle(folder, "prime", asdict(config))
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
         results = _run(config, folder, progress)
     finally:
         torch.set_num_threads(before)
-    _write(folder / "results.json", json.dumps(asdict(results), allow_nan=False))
+    write(folder / "results.json", json.dumps(asdict(results), allow_nan=False))
     return results
 
 
@@ -115,18 +115,18 @@ def _run(config: Config, folder: Path, progress: Progress) -> Results:
         trainer = Trainer(arm, config, data.train, data.test, folder)
         trainer.run(progress)
         training[arm] = trainer.history
-    early = _stage(folder, "early", lambda: {arm: _early(arm, config, data, folder) for arm in ARMS})
-    calibration = _stage(folder, "calibration", lambda: calibrate(config, engine))
+    early = stage(folder, "early", lambda: {arm: _early(arm, config, data, folder) for arm in ARMS})
+    calibration = stage(folder, "calibration", lambda: calibrate(config, engine))
     fits = Fits.of(calibration)
     progress.print("circuits calibrated; sweeps")
     state = checkpoint(folder / "pruned.pt")["model"]
     x, y = _swept(config, data)
-    swept = _stage(folder, "robustness", lambda: robustness.sweeps(config, state, fits, x, y))
-    spent = _stage(folder, "energy", lambda: _energy(config, state, calibration, data))
+    swept = stage(folder, "robustness", lambda: robustness.sweeps(config, state, fits, x, y))
+    spent = stage(folder, "energy", lambda: _energy(config, state, calibration, data))
     certified = {}
     if config.certified:
         progress.print("certificate")
-        certified = _stage(
+        certified = stage(
             folder, "certificate", lambda: json.loads(_certify(config, folder, config.certified, engine).to_json())
         )
     return Results(
@@ -196,7 +196,7 @@ def certify(
     if not 0 < samples <= config.test_recordings:
         raise ValueError(f"samples must be between 1 and {config.test_recordings}, got {samples}")
     found = _certify(config, folder, samples, engine)
-    _write(folder / f"certificate-{samples}.json", found.to_json())
+    write(folder / f"certificate-{samples}.json", found.to_json())
     return found
 
 
@@ -227,40 +227,9 @@ def report(folder: Path) -> Path:
     return page.write(folder, asdict(Results.of(folder)))
 
 
-def _stage(folder: Path, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of `work`, from the run's folder if it was done before."""
-    path = folder / f"{name}.json"
-    if not path.exists():
-        _write(path, json.dumps(work(), allow_nan=False))
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to do this stage again") from None
-
-
-def _settle(config: Config, folder: Path) -> None:
-    """Make the folder this run's; raises ValueError when it holds a run with other settings."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.json"
-    text = json.dumps({"study": "prime", "config": asdict(config)}, indent=2)
-    if path.exists() and path.read_text() != text:
-        raise ValueError(f"{folder} holds a run with other settings (see {path}); choose another folder or delete it")
-    if not path.exists():
-        _write(path, text)
-
-
 def _config(folder: Path) -> Config:
     try:
         saved = json.loads((folder / "config.json").read_text())["config"]
         return replace(Config(), **{key: tuple(v) if isinstance(v, list) else v for key, v in saved.items()})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{folder / 'config.json'} is no configuration of prime: {error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_suffix(".part")
-    try:
-        unfinished.write_text(text)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

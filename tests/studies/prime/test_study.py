@@ -1,7 +1,7 @@
 """The study end to end on a small configuration."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from studies.prime import study, training
 from studies.prime.config import Config
 from studies.prime.data import load
 from studies.prime.study import Results
+from studies.stages import settle
 from tests.studies.prime.conftest import SMALL, Silent
 
 
@@ -59,7 +60,7 @@ def test_the_controller_ends_the_simulation_when_it_is_sure(finished: Path, tmp_
     eager = replace(SMALL, stop_at=0.0)
     for name in ("pruned.pt", "calibration.json"):
         (tmp_path / name).write_bytes((finished / name).read_bytes())
-    study._settle(eager, tmp_path)
+    settle(tmp_path, "prime", asdict(eager))
     certificate = study.certify(tmp_path, samples=1, network="", match="*", engine=ENGINES["ngspice"]())
     assert certificate.stops == [1]
     assert len(certificate.traces["outputs"]) == 1
